@@ -1,0 +1,52 @@
+# The targets describe themselves: make help.
+SHELL := /bin/bash
+GO ?= go
+GOLANGCI_VERSION := v2.15.0
+TOOLS := $(CURDIR)/.tools
+FUZZTIME ?= 15s
+
+.DEFAULT_GOAL := help
+.PHONY: help build test race lint fmt fuzz golden cover cross tidy clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+
+build: ## build bin/originpull
+	$(GO) build -o bin/originpull ./cmd/originpull
+
+test: ## run every test with the race detector, in random order
+	$(GO) test -race -shuffle=on -timeout 8m ./...
+
+lint: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) cross tidy ## vet, golangci-lint, formatting, tidy go.mod, other systems' builds
+	$(GO) vet ./...
+	$(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) run ./...
+
+$(TOOLS)/golangci-lint-$(GOLANGCI_VERSION):
+	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv $(TOOLS)/golangci-lint $@
+
+fmt: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) ## format the code
+	$(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) fmt ./...
+
+cross: ## vet the builds for macOS and Windows
+	GOOS=darwin $(GO) vet ./...
+	GOOS=windows $(GO) vet ./...
+
+tidy: ## go.mod and go.sum are tidy
+	$(GO) mod tidy -diff
+
+fuzz: ## run every fuzz target for FUZZTIME (15s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  dir=$$($(GO) list -f '{{.Dir}}' $$pkg); \
+	  for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9]+' $$dir/*_test.go 2>/dev/null | sed 's/func //'); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+golden: ## rewrite the golden files
+	$(GO) test ./results/... -update
+
+cover: ## test coverage per package
+	$(GO) test -cover ./...
+
+clean: ## remove what was built
+	rm -rf bin .tools
