@@ -1,0 +1,238 @@
+package results
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Outline is what is known of a run before it starts: enough to tell a rule
+// that can never be evaluated.
+type Outline struct {
+	Arms   []ArmRef
+	Bypass []string // names of the bypass experiments
+}
+
+// ArmRef is what selectors can see of an arm.
+type ArmRef struct {
+	Name       string
+	Experiment string
+	Role       Role
+	Axes       map[string]string
+}
+
+// Ref returns what selectors can see of the arm.
+func (a *Arm) Ref() ArmRef {
+	return ArmRef{Name: a.Name, Experiment: a.Experiment, Role: a.Role, Axes: a.Axes}
+}
+
+// Check reports why the rule could never be evaluated: an unknown metric, a
+// unit that does not fit, an unknown key, a selector that matches no arm, or
+// more than one where one is meant. The rule belongs to the named experiment;
+// "" is the whole document.
+func (e *Expression) Check(o Outline, experiment string) error {
+	if err := e.checkMetrics(); err != nil {
+		return err
+	}
+	for _, operand := range e.operands() {
+		if operand.perExperiment() {
+			if err := operand.checkBypass(o.Bypass, experiment); err != nil {
+				return err
+			}
+			continue
+		}
+		if _, err := operand.match(o.Arms, experiment, !e.universal()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Expression) operands() []operand {
+	return slices.Concat(e.left.operands, e.right.operands)
+}
+
+func (o operand) perExperiment() bool {
+	m, _ := MetricNamed(o.metric)
+	return m.perExperiment
+}
+
+// checkMetrics resolves names and units, which needs no arms.
+func (e *Expression) checkMetrics() error {
+	for _, o := range e.operands() {
+		if _, known := MetricNamed(o.metric); !known {
+			return unknownMetric(o.metric)
+		}
+		if o.perExperiment() && !e.universal() {
+			return fmt.Errorf("%s counts rows of an experiment and can only be compared with a number", o.metric)
+		}
+	}
+	left, err := e.left.resultUnit()
+	if err != nil {
+		return err
+	}
+	if len(e.right.operands) == 0 {
+		if _, err := convert(e.right.number, e.right.unit, left); err != nil {
+			return fmt.Errorf("%s: %w", e.left, err)
+		}
+		return nil
+	}
+	right, err := e.right.resultUnit()
+	if err != nil {
+		return err
+	}
+	if !sameDimension(left, right) {
+		return fmt.Errorf("%s is in %q and %s in %q: they cannot be compared", e.left, left, e.right, right)
+	}
+	return nil
+}
+
+// resultUnit returns the unit of a metric or of a ratio of two.
+func (s side) resultUnit() (string, error) {
+	first, _ := MetricNamed(s.operands[0].metric)
+	if len(s.operands) == 1 {
+		return first.Unit, nil
+	}
+	second, _ := MetricNamed(s.operands[1].metric)
+	if !sameDimension(first.Unit, second.Unit) {
+		return "", fmt.Errorf("a ratio needs two metrics of one kind, and %s is in %q, %s in %q", first.Name, first.Unit, second.Name, second.Unit)
+	}
+	return "ratio", nil
+}
+
+// match returns the indexes of the arms that the operand means: ordinary ones
+// unless role is selected, of the rule's experiment unless another is. At
+// least one, and with single exactly one, must match.
+func (o operand) match(arms []ArmRef, experiment string, single bool) ([]int, error) {
+	scope := func(a ArmRef) bool {
+		return (o.selects(keyRole) || a.Role == RoleArm) &&
+			(o.selects(keyExperiment) || experiment == "" || a.Experiment == experiment)
+	}
+	var matched []int
+	for i, a := range arms {
+		if scope(a) && o.accepts(a) {
+			matched = append(matched, i)
+		}
+	}
+	switch {
+	case len(matched) == 0:
+		return nil, fmt.Errorf("%s matches no arm%s", o, o.explain(slices.DeleteFunc(slices.Clone(arms), func(a ArmRef) bool { return !scope(a) })))
+	case single && len(matched) > 1:
+		names := make([]string, len(matched))
+		for i, m := range matched {
+			names[i] = arms[m].Name
+		}
+		return nil, fmt.Errorf("%s must match exactly one arm here and matches %d: %s", o, len(matched), strings.Join(names, "; "))
+	}
+	return matched, nil
+}
+
+func (o operand) selects(key string) bool {
+	return slices.ContainsFunc(o.selectors, func(s selector) bool { return s.key == key })
+}
+
+func (o operand) accepts(a ArmRef) bool {
+	for _, s := range o.selectors {
+		if !s.accepts(a) {
+			return false
+		}
+	}
+	return true
+}
+
+// accepts reports whether the selector lets the arm through. An arm without
+// the axis is matched neither by = nor by !=.
+func (s selector) accepts(a ArmRef) bool {
+	value, has := a.key(s.key)
+	if !has {
+		return false
+	}
+	same := value == s.value || s.key == keyArm && value == a.Experiment+"/"+s.value
+	return same != s.not
+}
+
+// key returns what the arm has under a selector's key.
+func (a ArmRef) key(key string) (string, bool) {
+	switch key {
+	case keyExperiment:
+		return a.Experiment, true
+	case keyRole:
+		return string(a.Role), true
+	case keyArm:
+		return a.Name, true
+	}
+	value, has := a.Axes[key]
+	return value, has
+}
+
+// explain says which selector no arm in scope satisfies.
+func (o operand) explain(arms []ArmRef) string {
+	if len(arms) == 0 {
+		return ": there is no such arm in this experiment"
+	}
+	for _, s := range o.selectors {
+		values, keys := map[string]bool{}, map[string]bool{keyExperiment: true, keyRole: true, keyArm: true}
+		for _, a := range arms {
+			if value, has := a.key(s.key); has {
+				values[value] = true
+			}
+			for axis := range a.Axes {
+				keys[axis] = true
+			}
+		}
+		if !keys[s.key] {
+			return fmt.Sprintf(": %q is no axis%s", s.key, hint(s.key, keys))
+		}
+		if !slices.ContainsFunc(arms, s.accepts) {
+			return fmt.Sprintf(": no arm has %s%s", s, hint(s.value, values))
+		}
+	}
+	return ": its selectors exclude each other"
+}
+
+// hint suggests the nearest candidate, or lists a few.
+func hint(word string, candidates map[string]bool) string {
+	names := slices.Sorted(maps.Keys(candidates))
+	if near := didYouMean(word, names); near != "" {
+		return near
+	}
+	if len(names) == 0 || len(names) > 8 {
+		return ""
+	}
+	return ": there are " + strings.Join(names, ", ")
+}
+
+// rowKeys are the keys that select bypass rows.
+var rowKeys = []string{keyExperiment, "case", "strategy", "server", "tls", "protocol"}
+
+// checkBypass checks an operand that counts bypass rows.
+func (o operand) checkBypass(experiments []string, experiment string) error {
+	for _, s := range o.selectors {
+		if !slices.Contains(rowKeys, s.key) {
+			return fmt.Errorf("%s: unknown key %q: bypass rows are selected by %s", o, s.key, strings.Join(rowKeys, ", "))
+		}
+	}
+	if len(o.bypassExperiments(experiments, experiment)) == 0 {
+		return errors.New(o.String() + " matches no bypass experiment")
+	}
+	return nil
+}
+
+// bypassExperiments returns the bypass experiments that the operand means.
+func (o operand) bypassExperiments(all []string, experiment string) []string {
+	var out []string
+	for _, name := range all {
+		ok := o.selects(keyExperiment) || experiment == "" || name == experiment
+		for _, s := range o.selectors {
+			if s.key == keyExperiment && (s.value == name) == s.not {
+				ok = false
+			}
+		}
+		if ok {
+			out = append(out, name)
+		}
+	}
+	return out
+}

@@ -1,0 +1,199 @@
+package results
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Kind says how a metric is compared: exact and count values bit for bit,
+// cpu and time values only as paired ratios of one run, never against a
+// stored absolute.
+type Kind string
+
+// The kinds of metric.
+const (
+	Exact Kind = "exact" // the same on every machine: round trips, bytes, verdicts
+	CPU   Kind = "cpu"   // processor time of one process
+	Time  Kind = "time"  // wall-clock time
+	Ratio Kind = "ratio" // a share or a ratio of two counts
+	Count Kind = "count" // how often something happened; depends on how long the run was
+)
+
+// The directions of Metric.Better and Value.Better.
+const (
+	Lower   = "lower"
+	Higher  = "higher"
+	Neither = "none"
+)
+
+// Metric is one thing a run can measure. Its unit is fixed: CPU is always in
+// microseconds ("us"), latency and every other duration that a request sees
+// in milliseconds ("ms"), exposure in seconds ("s"), sizes in bytes ("B"),
+// shares between 0 and 1 ("ratio").
+type Metric struct {
+	Name   string // dotted, stable for ever: expectations and gates use it
+	Unit   string
+	Kind   Kind
+	Better string // Lower, Higher or Neither
+	Title  string // one line for a person
+
+	// perExperiment marks what belongs to an experiment as a whole and is
+	// counted from its bypass rows, not from an arm.
+	perExperiment bool
+}
+
+// Names of the metrics that code refers to.
+const (
+	MetricHandshakeRTTs    = "handshake.rtts"
+	MetricFirstByteRTTs    = "firstbyte.rtts"
+	MetricBytesSent        = "handshake.bytes.sent"
+	MetricBytesReceived    = "handshake.bytes.received"
+	MetricHandshakeEdge    = "handshake.cpu.edge"
+	MetricHandshakeOrigin  = "handshake.cpu.origin"
+	MetricRequestEdge      = "request.cpu.edge"
+	MetricRequestOrigin    = "request.cpu.origin"
+	MetricBypassUnexpected = "bypass.unexpected"
+)
+
+// metrics is the private registry, in the order of the result document's
+// description; byName finds an entry.
+var (
+	metrics []Metric
+	byName  = map[string]int{}
+)
+
+// register adds a metric; two of one name are a mistake in this package.
+func register(list ...Metric) {
+	for _, m := range list {
+		if _, taken := byName[m.Name]; taken {
+			panic("results: metric " + m.Name + " is registered twice")
+		}
+		byName[m.Name] = len(metrics)
+		metrics = append(metrics, m)
+	}
+}
+
+// spread registers prefix.p50 … prefix.max (those named) as wall-clock times.
+func spread(prefix, title string, suffixes ...string) {
+	words := map[string]string{"p50": "median", "p90": "90th percentile", "p99": "99th percentile", "p999": "99.9th percentile", "max": "maximum"}
+	for _, s := range suffixes {
+		register(Metric{Name: prefix + "." + s, Unit: "ms", Kind: Time, Better: Lower, Title: title + ", " + words[s]})
+	}
+}
+
+func init() {
+	all := []string{"p50", "p90", "p99", "p999", "max"}
+	spread("latency", "time to the reply from the intended start of the request", all...)
+	spread("service", "time to the reply from the real start of the request", all...)
+	spread("firstbyte", "time to the first reply byte, connecting included", all...)
+	register(
+		Metric{Name: "connect.count", Unit: "count", Kind: Count, Better: Lower, Title: "TCP connections made to the origin"},
+		Metric{Name: "handshake.full", Unit: "count", Kind: Count, Better: Neither, Title: "full TLS handshakes"},
+		Metric{Name: "handshake.resumed", Unit: "count", Kind: Count, Better: Neither, Title: "resumed TLS handshakes"},
+		Metric{Name: "handshake.failed", Unit: "count", Kind: Count, Better: Lower, Title: "TLS handshakes that failed"},
+		Metric{Name: MetricHandshakeRTTs, Unit: "rtt", Kind: Exact, Better: Lower, Title: "round trips until the handshake returns, TCP excluded"},
+		Metric{Name: MetricFirstByteRTTs, Unit: "rtt", Kind: Exact, Better: Lower, Title: "round trips until the first reply byte, TCP included"},
+		Metric{Name: MetricBytesSent, Unit: "B", Kind: Exact, Better: Lower, Title: "bytes the edge sends for one handshake"},
+		Metric{Name: MetricBytesReceived, Unit: "B", Kind: Exact, Better: Lower, Title: "bytes the edge receives for one handshake, tickets included"},
+		Metric{Name: "handshake.flights", Unit: "flights", Kind: Exact, Better: Lower, Title: "flights of one handshake, both directions"},
+		Metric{Name: MetricHandshakeEdge, Unit: "us", Kind: CPU, Better: Lower, Title: "CPU of the edge per handshake, net of the baseline"},
+		Metric{Name: MetricHandshakeOrigin, Unit: "us", Kind: CPU, Better: Lower, Title: "CPU of the origin per handshake, net of the baseline"},
+		Metric{Name: "handshake.per1000", Unit: "per 1000 requests", Kind: Ratio, Better: Lower, Title: "handshakes per 1,000 viewer requests"},
+		Metric{Name: MetricRequestEdge, Unit: "us", Kind: CPU, Better: Lower, Title: "CPU of the edge per viewer request"},
+		Metric{Name: MetricRequestOrigin, Unit: "us", Kind: CPU, Better: Lower, Title: "CPU of the origin per viewer request"},
+		Metric{Name: "efficiency", Unit: "ratio", Kind: Ratio, Better: Higher, Title: "share of the handshake's CPU that is cryptography"},
+		Metric{Name: "requests.count", Unit: "count", Kind: Count, Better: Neither, Title: "viewer requests answered"},
+		Metric{Name: "requests.failed", Unit: "count", Kind: Count, Better: Lower, Title: "viewer requests that failed"},
+		Metric{Name: "requests.dropped", Unit: "count", Kind: Count, Better: Lower, Title: "viewer requests that were due and never sent"},
+		Metric{Name: "reuse.ratio", Unit: "ratio", Kind: Ratio, Better: Higher, Title: "share of origin requests on a reused connection"},
+		Metric{Name: "reuse.predicted", Unit: "ratio", Kind: Ratio, Better: Neither, Title: "reuse that the closed form 1 − e^(−λT/N) predicts"},
+	)
+	spread("pool.wait", "time waited for a connection of the pool", all...)
+	register(
+		Metric{Name: "cache.hit.ratio", Unit: "ratio", Kind: Ratio, Better: Higher, Title: "share of viewer requests answered from the cache"},
+		Metric{Name: "cache.hit.predicted", Unit: "ratio", Kind: Ratio, Better: Neither, Title: "hit ratio that the closed form predicts"},
+		Metric{Name: "cache.collapsed", Unit: "count", Kind: Count, Better: Neither, Title: "viewer requests that waited for another one's origin request"},
+		Metric{Name: "cache.stale", Unit: "count", Kind: Count, Better: Neither, Title: "viewer requests answered with a stale object"},
+		Metric{Name: "cache.revalidated", Unit: "count", Kind: Count, Better: Neither, Title: "objects that the origin confirmed unchanged"},
+		Metric{Name: "origin.requests", Unit: "count", Kind: Count, Better: Lower, Title: "requests that reached the origin"},
+		Metric{Name: "origin.bytes", Unit: "B", Kind: Count, Better: Lower, Title: "body bytes the origin sent"},
+		Metric{Name: "origin.connections", Unit: "count", Kind: Count, Better: Lower, Title: "connections the origin accepted"},
+		Metric{Name: "origin.offload", Unit: "ratio", Kind: Ratio, Better: Higher, Title: "share of viewer requests that never reached the origin"},
+		Metric{Name: "rate.offered", Unit: "/s", Kind: Ratio, Better: Neither, Title: "viewer requests scheduled per second"},
+		Metric{Name: "rate.achieved", Unit: "/s", Kind: Ratio, Better: Higher, Title: "viewer requests sent per second"},
+	)
+	spread("send.error", "how late the generator sent a request", "p50", "p99", "p999")
+	register(
+		Metric{Name: "exposure.seconds", Unit: "s", Kind: Time, Better: Lower, Title: "how long a revoked or rotated credential still worked"},
+		Metric{Name: MetricBypassUnexpected, Unit: "count", Kind: Exact, Better: Lower, Title: "bypass attempts that did not end as predicted", perExperiment: true},
+	)
+}
+
+// Metrics returns every metric, in a fixed order.
+func Metrics() []Metric { return slices.Clone(metrics) }
+
+// MetricNamed finds a metric by its name.
+func MetricNamed(name string) (Metric, bool) {
+	i, ok := byName[name]
+	if !ok {
+		return Metric{}, false
+	}
+	return metrics[i], true
+}
+
+// NewValue returns a value of the named metric with its unit, kind and
+// direction from the registry, measured n times, and no interval. It panics
+// for a name that is not registered, because only code names metrics here.
+func NewValue(name string, value float64, n int) Value {
+	m, ok := MetricNamed(name)
+	if !ok {
+		panic("results: no metric is named " + name)
+	}
+	return Value{Value: value, Unit: m.Unit, Kind: m.Kind, Better: m.Better, N: n}
+}
+
+// unknownMetric is the error for a name that is not registered; it names the
+// nearest one when there is one.
+func unknownMetric(name string) error {
+	names := make([]string, len(metrics))
+	for i, m := range metrics {
+		names[i] = m.Name
+	}
+	return fmt.Errorf("unknown metric %q%s", name, didYouMean(name, names))
+}
+
+// didYouMean returns `: did you mean "x"?` for the nearest candidate, or ""
+// when none is near.
+func didYouMean(word string, candidates []string) string {
+	best, nearest := len(word)/3+2, ""
+	for _, c := range candidates {
+		if d := editDistance(strings.ToLower(word), strings.ToLower(c)); d < best {
+			best, nearest = d, c
+		}
+	}
+	if nearest == "" {
+		return ""
+	}
+	return fmt.Sprintf(": did you mean %q?", nearest)
+}
+
+// editDistance is the Levenshtein distance in bytes.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := diagonal
+			if a[i-1] != b[j-1] {
+				cost = 1 + min(diagonal, row[j], row[j-1])
+			}
+			diagonal, row[j] = row[j], cost
+		}
+	}
+	return row[len(b)]
+}

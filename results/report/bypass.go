@@ -1,0 +1,263 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/originpull/originpull/results"
+)
+
+// bypassExperiments names the experiments that were to have bypass rows or
+// have some, in order.
+func bypassExperiments(r *results.Result) []string {
+	var names []string
+	for _, e := range r.Experiments {
+		if e.Kind == results.KindBypass {
+			names = append(names, e.Name)
+		}
+	}
+	for i := range r.Bypass {
+		if !slices.Contains(names, r.Bypass[i].Experiment) {
+			names = append(names, r.Bypass[i].Experiment)
+		}
+	}
+	return names
+}
+
+// whoElse prints the matrix of one experiment and what it rests on.
+func whoElse(p *page, r *results.Result, experiment string) {
+	var rows []*results.BypassRow
+	for i := range r.Bypass {
+		if r.Bypass[i].Experiment == experiment {
+			rows = append(rows, &r.Bypass[i])
+		}
+	}
+	if len(rows) == 0 {
+		p.note(join([]string{named(experiment), "nothing was measured"}), yellow)
+		return
+	}
+	if experiment != "" {
+		p.note(named(experiment)+": who pulls without being the edge, from origins that are configured correctly", plain)
+	}
+	targets := distinct(rows, target)
+	for _, t := range targets {
+		if len(targets) > 1 {
+			p.note("against "+t, bold)
+		}
+		matrix(p, slices.DeleteFunc(slices.Clone(rows), func(b *results.BypassRow) bool { return target(b) != t || b.Mistake != "" }))
+	}
+	p.note("blocked tcp: no byte came back; tls: refused in the handshake; http: refused with a status. OPEN (by design): this strategy alone does not stop the attempt. Shown for TLS 1.2 and 1.3 together where they agree.", faint)
+	proof(p, rows)
+	exceptions(p, rows)
+	notRun(p, rows)
+	planned, _ := r.Experiment(experiment)
+	if missing := planned.Rows - len(rows); missing > 0 {
+		p.item("not reached", 11, yellow, fmt.Sprintf("%s of %s planned rows: the run ended before", thousands(float64(missing)), thousands(float64(planned.Rows))))
+	}
+}
+
+func target(b *results.BypassRow) string {
+	return strings.Trim(b.Server+" over "+b.Protocol, " ")
+}
+
+// distinct returns the different keys of the rows in order of appearance.
+func distinct(rows []*results.BypassRow, key func(*results.BypassRow) string) []string {
+	var out []string
+	for _, b := range rows {
+		if k := key(b); !slices.Contains(out, k) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// matrix prints a line per case and a column per strategy.
+func matrix(p *page, rows []*results.BypassRow) {
+	strategies := distinct(rows, func(b *results.BypassRow) string { return b.Strategy })
+	g := grid{titles: append([]string{"", ""}, strategies...), left: true, wrapped: 1}
+	for _, id := range distinct(rows, func(b *results.BypassRow) string { return b.Case }) {
+		of := slices.DeleteFunc(slices.Clone(rows), func(b *results.BypassRow) bool { return b.Case != id })
+		cells := []cell{{text: id}, {text: of[0].Title}}
+		for _, s := range strategies {
+			cells = append(cells, fold(slices.DeleteFunc(slices.Clone(of), func(b *results.BypassRow) bool { return b.Strategy != s })))
+		}
+		g.add(cells...)
+	}
+	g.print(p)
+}
+
+// fold puts the rows of several TLS versions into one cell, in one line when
+// they agree.
+func fold(rows []*results.BypassRow) cell {
+	if len(rows) == 0 {
+		return cell{text: nothing}
+	}
+	c := outcome(rows[0])
+	lines := make([]string, len(rows))
+	same := true
+	for i, b := range rows {
+		o := outcome(b)
+		same = same && o.text == c.text
+		lines[i] = strings.TrimSpace(b.TLS + " " + o.text)
+		if severity(o.style) > severity(c.style) {
+			c.style = o.style
+		}
+	}
+	if !same {
+		c.text = strings.Join(lines, "\n")
+	}
+	return c
+}
+
+func severity(s style) int { return slices.Index([]style{plain, green, yellow, red}, s) }
+
+// outcome is one row in a word or two. An exclamation mark says that it is
+// explained below.
+func outcome(b *results.BypassRow) cell {
+	c := cell{text: b.Measured, style: yellow}
+	switch {
+	case !b.Ran() || b.Measured == results.VerdictNotRun:
+		c.text = "not run"
+	case b.Measured == results.VerdictBlocked:
+		c = cell{strings.TrimSpace("blocked " + b.Stage), green}
+	case b.Measured == results.VerdictBypassed && b.Predicted == results.VerdictBypassed:
+		c.text = "OPEN (by design)"
+	case b.Measured == results.VerdictBypassed:
+		c.text = "BYPASSED"
+	}
+	if b.Ran() && !b.OK {
+		c.text, c.style = c.text+"!", red
+	}
+	return c
+}
+
+// proof says how much was asked and whether every test could have failed: a
+// control is the same attempt against a policy with one deliberate mistake,
+// and must get through.
+func proof(p *page, rows []*results.BypassRow) {
+	ran, asPredicted, controls, through := 0, 0, 0, 0
+	for _, b := range rows {
+		if !b.Ran() {
+			continue
+		}
+		ran++
+		if b.OK {
+			asPredicted++
+		}
+		if b.Mistake != "" {
+			controls++
+			if letThrough(b) {
+				through++
+			}
+		}
+	}
+	s := green
+	if asPredicted != ran || ran == 0 {
+		s = red
+	}
+	p.item(mark(s), 11, s, fmt.Sprintf("%s of %s that ran came out as predicted: %s against the correct policy, %s against a control, which is the same policy with one deliberate mistake",
+		thousands(float64(asPredicted)), plural(ran, "row", "rows"), thousands(float64(ran-controls)), thousands(float64(controls))))
+	unproven := withoutControl(rows)
+	s = green
+	if through != controls || len(unproven) > 0 {
+		s = red
+	}
+	switch {
+	case controls == 0:
+		p.item(mark(red), 11, red, "no control ran: nothing shows that these tests can fail")
+	case through == controls:
+		p.item(mark(s), 11, s, "every control let the attempt through: each of these tests can fail")
+	default:
+		p.item(mark(s), 11, s, fmt.Sprintf("%d of %s did not let the attempt through: beside them a block proves nothing", controls-through, plural(controls, "control", "controls")))
+	}
+	if len(unproven) > 0 && controls > 0 {
+		p.item("unproven", 11, red, "blocked, but no control of theirs ran: "+strings.Join(unproven, ", "))
+	}
+}
+
+func mark(s style) string {
+	if s == green {
+		return "ok"
+	}
+	return "NOT OK"
+}
+
+// letThrough reports whether a control shows that its test can fail.
+func letThrough(b *results.BypassRow) bool {
+	return b.OK && b.Measured != results.VerdictBlocked && b.Measured != results.VerdictNotRun
+}
+
+// withoutControl names the blocked rows of a correct policy that no control
+// stands beside.
+func withoutControl(rows []*results.BypassRow) []string {
+	key := func(b *results.BypassRow) string {
+		return strings.Join([]string{b.Case, b.Strategy, b.TLS, b.Server, b.Protocol}, "\x00")
+	}
+	has := map[string]bool{}
+	for _, b := range rows {
+		if b.Mistake != "" && b.Ran() {
+			has[key(b)] = true
+		}
+	}
+	var out []string
+	for _, b := range rows {
+		if b.Mistake == "" && b.Ran() && b.Measured == results.VerdictBlocked && !has[key(b)] {
+			out = append(out, b.Label())
+		}
+	}
+	return out
+}
+
+// exceptions lists every row that is not ok.
+func exceptions(p *page, rows []*results.BypassRow) {
+	for _, b := range rows {
+		if !b.Ran() || b.OK {
+			continue
+		}
+		text := fmt.Sprintf("%s: predicted %s, measured %s", b.Label(), b.Predicted, b.Measured)
+		if b.Stage != "" {
+			text += ", reached " + b.Stage
+		}
+		if b.Status != 0 {
+			text += fmt.Sprintf(", status %d", b.Status)
+		}
+		switch {
+		case !b.Legs.Before:
+			text += "; the legitimate edge failed before the attempt"
+		case !b.Legs.After:
+			text += "; the legitimate edge failed after the attempt"
+		}
+		if b.Reason != "" {
+			text += "; the origin's reason: " + b.Reason
+		}
+		if b.ExpectedReason != "" && b.ExpectedReason != b.Reason && b.Proof != b.ExpectedReason {
+			text += " (expected: " + b.ExpectedReason + ")"
+		}
+		if b.Detail != "" {
+			text += "; " + b.Detail
+		}
+		p.item("NOT OK", 11, red, text)
+	}
+}
+
+// notRun lists the cases that could not be run, with the reason; they are
+// neither passed nor failed.
+func notRun(p *page, rows []*results.BypassRow) {
+	type key struct{ id, reason string }
+	counts := map[key]int{}
+	var order []key
+	for _, b := range rows {
+		if b.Ran() {
+			continue
+		}
+		k := key{b.Case, b.Skipped}
+		if counts[k] == 0 {
+			order = append(order, k)
+		}
+		counts[k]++
+	}
+	for _, k := range order {
+		p.item("not run", 11, yellow, fmt.Sprintf("%s (%s): %s", k.id, plural(counts[k], "row", "rows"), k.reason))
+	}
+}
