@@ -1,0 +1,150 @@
+package scenarios
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// combination is a set of settings that contradict each other. It is reported
+// where the most specific of them was written.
+type combination struct {
+	paths []string
+	wrong func(s *Settings) string // what is wrong and what to do, or ""
+}
+
+var combinations = []combination{
+	{[]string{"workload.arrivals.rate", "workload.arrivals.model"}, func(s *Settings) string {
+		if s.Workload.Arrivals.Model != "closed" || s.Workload.Arrivals.Rate == 0 {
+			return ""
+		}
+		return "a rate needs an open model, but arrivals are closed; add model: poisson (or constant), or remove the rate"
+	}},
+	{[]string{"workload.arrivals.model", "workload.mode"}, func(s *Settings) string {
+		if s.Workload.Mode != "requests" || s.Workload.Arrivals.Model == "closed" || s.Workload.Arrivals.Rate != 0 {
+			return ""
+		}
+		return s.Workload.Arrivals.Model + " arrivals need a rate; add one to workload.arrivals, for example rate: 400/s"
+	}},
+	{[]string{"workload.warmup", "workload.duration"}, func(s *Settings) string {
+		if s.Workload.Warmup < s.Workload.Duration {
+			return ""
+		}
+		return fmt.Sprintf("the warm-up (%s) must be shorter than the duration (%s); shorten it or measure longer", s.Workload.Warmup, s.Workload.Duration)
+	}},
+	{[]string{"workload.objects.model", "workload.objects.trace"}, func(s *Settings) string {
+		if s.Workload.Objects.Model != "trace" || s.Workload.Objects.Trace != "" {
+			return ""
+		}
+		return "the trace model needs a trace; add trace: " + strings.Join(Traces(), " or ")
+	}},
+	{[]string{"edge.tls.group", "edge.tls.version"}, func(s *Settings) string {
+		if s.Edge.TLS.Group != "x25519mlkem768" || s.Edge.TLS.Version != "1.2" {
+			return ""
+		}
+		return hybridNeeds13 + ", but edge.tls.version is 1.2; choose x25519 or p256, or TLS 1.3 only"
+	}},
+	{[]string{"origin.header.name"}, func(s *Settings) string {
+		if !slices.Contains(reservedHeaders, strings.ToLower(s.Origin.Header.Name)) {
+			return ""
+		}
+		return show(s.Origin.Header.Name) + " has a meaning of its own in HTTP or here; choose another name, such as X-Origin-Verify"
+	}},
+}
+
+const hybridNeeds13 = "the group x25519mlkem768 exists only in TLS 1.3"
+
+// reservedHeaders cannot carry a secret without breaking the request.
+var reservedHeaders = []string{
+	"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer",
+	"transfer-encoding", "upgrade", "x-origin-proof",
+}
+
+// combinations reports what contradicts itself in an experiment.
+func (d *decoder) combinations(e *Experiment) {
+	if e.Bypass != nil {
+		d.bypassCombinations(e)
+		return
+	}
+	d.settleRate(e)
+	for _, c := range combinations {
+		for i := range e.cells {
+			cell := &e.cells[i]
+			message := c.wrong(&cell.Settings)
+			if message == "" || d.bad(d.written(e, cell, c.paths)...) {
+				continue
+			}
+			d.report(d.mostSpecific(e, cell, c.paths), message)
+			break
+		}
+	}
+}
+
+func (d *decoder) bypassCombinations(e *Experiment) {
+	path := joinPath(e.prefix, "bypass")
+	if len(e.Compare) > 0 {
+		d.report(joinPath(e.prefix, "compare"), "a bypass experiment has no axes; remove compare, and list TLS versions in bypass.tls and strategies in bypass.strategies")
+	}
+	if e.Edge.TLS.Group == "x25519mlkem768" && slices.Contains(e.Bypass.TLS, "1.2") {
+		d.report(path+".tls", hybridNeeds13+", but 1.2 is in this list; choose x25519 or p256, or TLS 1.3 only")
+	}
+}
+
+// settleRate drops a rate that an experiment inherited and whose model it, a
+// --set or an axis then closed: nothing else could take it away.
+func (d *decoder) settleRate(e *Experiment) {
+	drop := func(cell *Cell, s *Settings) {
+		rate := d.layerOf(e, cell, "workload.arrivals.rate")
+		if s.Workload.Arrivals.Model == "closed" && rate < d.layerOf(e, cell, "workload.arrivals.model") {
+			s.Workload.Arrivals.Rate = 0
+		}
+	}
+	drop(&Cell{}, &e.Settings)
+	for i := range e.cells {
+		drop(&e.cells[i], &e.cells[i].Settings)
+	}
+}
+
+// written returns the paths at which settings of a cell may have been written.
+func (d *decoder) written(e *Experiment, cell *Cell, paths []string) []string {
+	var all []string
+	for _, path := range paths {
+		all = append(all, path, joinPath(e.prefix, path))
+		if from, ok := cell.from[path]; ok {
+			all = append(all, from)
+		}
+		// A misspelt neighbour may be what was meant.
+		group := path[:strings.LastIndexByte(path, '.')]
+		if strings.Count(group, ".") > 0 {
+			all = append(all, group, joinPath(e.prefix, group))
+		}
+	}
+	return all
+}
+
+func (d *decoder) layerOf(e *Experiment, cell *Cell, path string) layer {
+	if _, ok := cell.from[path]; ok {
+		return layerAxis
+	}
+	if at, ok := d.places[joinPath(e.prefix, path)]; ok {
+		return at.layer
+	}
+	return d.places[path].layer
+}
+
+// mostSpecific returns the document path of the setting with the latest layer,
+// the first of several.
+func (d *decoder) mostSpecific(e *Experiment, cell *Cell, paths []string) string {
+	best := slices.MaxFunc(paths, func(a, b string) int {
+		return int(d.layerOf(e, cell, a)) - int(d.layerOf(e, cell, b))
+	})
+	if from, ok := cell.from[best]; ok {
+		return from
+	}
+	if _, ok := d.places[joinPath(e.prefix, best)]; !ok {
+		if _, ok := d.places[best]; ok {
+			return best
+		}
+	}
+	return joinPath(e.prefix, best)
+}

@@ -1,0 +1,55 @@
+// Package scenarios reads the scenario document: what is measured, under which
+// settings, and what is expected of the outcome.
+//
+// # The document
+//
+// A scenario is one YAML document, version 1. At the top level stand its name,
+// title and seed, the settings (origin, edge, link, workload), and a list of
+// experiments. Each experiment has a name, overlays the settings, and either
+// compares arms (compare: a list of axes) or makes attempts to bypass the edge
+// (bypass). expect lists what must hold, in an experiment or in the whole run.
+// A scenario without experiments is itself one experiment without a name; its
+// compare, bypass and expect stand at the top level.
+//
+// An axis is the path of a setting with the values it takes, or a name with
+// values that set several paths together:
+//
+//	compare:
+//	  - {axis: edge.tls.version, values: ["1.2", "1.3"]}
+//	  - axis: auth
+//	    values:
+//	      - {name: server, set: {origin.strategies: []}}
+//	      - {name: mtls, set: {origin.strategies: [mtls]}}
+//
+// # Precedence
+//
+// default < scenario < experiment < --set < axis. A later layer overrides
+// single settings; lists are replaced, never appended to. A --set is
+// path=value, the value read as YAML, and quotes may be left out where text is
+// expected. Its path is seed, name, title, expect, or a setting, which then
+// holds in every experiment; or experiments.NAME.path for one experiment. To
+// --set what an axis sets is an error. An arrival rate that an experiment
+// inherits is dropped when the experiment makes arrivals closed.
+//
+// # The pipeline
+//
+//  1. Open or Read finds the bytes: a file on disk or the embedded library.
+//  2. The bytes become YAML nodes, which know their lines.
+//  3. One walker decodes the nodes into typed values, strictly, by the struct
+//     tags of document.go, layer after layer into the same value. It notes the
+//     position of every path and every problem.
+//  4. --set arguments are small documents that go through the same walker.
+//  5. Axis values go through it too, each into a variable of its own; their
+//     product is the cells of an experiment.
+//  6. Settings that contradict each other are reported where the most specific
+//     of them was written.
+//
+// # Invariants
+//
+// Load reports every problem at once, each with a position, and says what to
+// do. What it returns is resolved: a Settings never depends on anything
+// outside itself. The walk is bounded in bytes, in nodes after the expansion of
+// aliases, and in arms, whatever the input. Names that need a registry of
+// another package (bypass cases, metrics) are not known here: a caller adds
+// such problems with Scenario.Problem and Problems.With.
+package scenarios

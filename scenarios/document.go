@@ -1,0 +1,211 @@
+package scenarios
+
+// The struct tags of this file are the whole description of the document: the
+// walker, the JSON Schema and the axis paths are all read from them.
+//
+//	yaml     the key; ",inline" takes the keys of an embedded struct as one's own
+//	doc      what an editor shows
+//	enum     the values allowed, separated by commas (of each element of a list)
+//	min, max the range allowed, both ends included, in the written form of the type
+//	items    the least number of elements of a list
+//	pattern  a name in patterns
+//	required "true": the key must be written
+//	axis     "no": belongs to the whole experiment, so that arms cannot differ in it
+
+// Settings is what an experiment runs with: one origin, one edge, the link
+// between them, and the viewers. Lists in it are never changed in place, so
+// that copies may share them.
+type Settings struct {
+	Origin   Origin   `yaml:"origin" json:"origin" doc:"The origin server and the proofs it asks of whoever connects."`
+	Edge     Edge     `yaml:"edge" json:"edge" doc:"The simulated CDN edge: how it connects, keeps connections and caches."`
+	Link     Link     `yaml:"link" json:"link" doc:"The network between edge and origin."`
+	Workload Workload `yaml:"workload" json:"workload" doc:"Who asks for what, how often, and for how long it is measured."`
+}
+
+// Origin is the server that the edge pulls from.
+type Origin struct {
+	Server      string      `yaml:"server" json:"server" enum:"builtin" doc:"The server that plays the origin. builtin is originpull's own, a process of its own."`
+	Certificate Certificate `yaml:"certificate" json:"certificate" doc:"The server certificate of the origin; client certificates are of the same kind."`
+	Strategies  []string    `yaml:"strategies" json:"strategies" enum:"allowlist,header,mtls" doc:"What the origin demands, all of it together: the edge's address (allowlist), a secret header (header), a client certificate (mtls). An empty list leaves the origin open."`
+	MTLS        MTLS        `yaml:"mtls" json:"mtls" doc:"How the mtls strategy recognises the edge's certificate."`
+	Header      Header      `yaml:"header" json:"header" doc:"The header of the header strategy."`
+	Tickets     bool        `yaml:"tickets" json:"tickets" doc:"Whether the origin issues session tickets. Resumption needs it; it also adds bytes to every full handshake."`
+	Response    Response    `yaml:"response" json:"response" doc:"What the origin answers to an allowed request."`
+	Audit       string      `yaml:"audit" json:"audit" enum:"all,refused,off" doc:"What the origin writes to its audit log: every request and refusal, refusals only, or nothing."`
+}
+
+// Certificate is the kind of certificates in use.
+type Certificate struct {
+	Key   string `yaml:"key" json:"key" enum:"ecdsa-p256" doc:"The key type, which sets the CPU price and the bytes of a handshake."`
+	Chain int    `yaml:"chain" json:"chain" min:"1" max:"4" doc:"How many certificates are sent: the leaf and its intermediates; the root never is. 1 is a leaf directly under the root."`
+}
+
+// MTLS is how a client certificate is judged beyond its chain.
+type MTLS struct {
+	Pin string `yaml:"pin" json:"pin" enum:"none,subject,san,leaf" doc:"What the certificate must be besides well signed: nothing more, the edge's subject, the edge's subject alternative name, or exactly the edge's leaf."`
+}
+
+// Header is the header that carries the shared secret.
+type Header struct {
+	Name string `yaml:"name" json:"name" pattern:"token" doc:"The name of the header in which the edge sends the secret."`
+}
+
+// Response is what the origin answers.
+type Response struct {
+	Size         ByteSize `yaml:"size" json:"size" min:"0B" max:"64MiB" doc:"The size of the body."`
+	Delay        Duration `yaml:"delay" json:"delay" min:"0s" max:"30s" doc:"How long the origin thinks before it answers."`
+	Status       int      `yaml:"status" json:"status" min:"200" max:"599" doc:"The status code of an allowed request."`
+	CacheControl string   `yaml:"cacheControl" json:"cacheControl" pattern:"line" doc:"The Cache-Control header of the answer; empty sends none."`
+}
+
+// Edge is the simulated CDN edge.
+type Edge struct {
+	TLS      TLS    `yaml:"tls" json:"tls" doc:"The TLS that the edge speaks to the origin."`
+	Protocol string `yaml:"protocol" json:"protocol" enum:"h1" doc:"The HTTP version towards the origin."`
+	Pool     Pool   `yaml:"pool" json:"pool" doc:"The edge's pool of connections to the origin."`
+	Cache    Cache  `yaml:"cache" json:"cache" doc:"The edge's cache."`
+}
+
+// TLS is a TLS configuration in which everything that changes a measurement
+// is pinned.
+type TLS struct {
+	Version    string `yaml:"version" json:"version" enum:"1.2,1.3" doc:"The TLS version, the only one offered. A string: put it in quotes."`
+	Group      string `yaml:"group" json:"group" enum:"x25519,p256,x25519mlkem768" doc:"The key-exchange group, pinned, because it changes bytes and CPU. x25519mlkem768 is post-quantum and exists only in TLS 1.3."`
+	Resumption bool   `yaml:"resumption" json:"resumption" doc:"Whether the edge keeps session tickets and resumes."`
+}
+
+// Pool is the edge's pool of origin connections.
+type Pool struct {
+	Reuse          bool     `yaml:"reuse" json:"reuse" doc:"Whether a connection is kept for the next request. false opens one per request."`
+	IdleTimeout    Duration `yaml:"idleTimeout" json:"idleTimeout" min:"0s" max:"1h" doc:"How long an unused connection is kept; 0s keeps it until the origin closes it."`
+	MaxConnections int      `yaml:"maxConnections" json:"maxConnections" min:"0" max:"10000" doc:"The most connections open at once; further requests wait their turn. 0 sets no limit."`
+}
+
+// Cache is the edge's cache.
+type Cache struct {
+	Capacity ByteSize `yaml:"capacity" json:"capacity" min:"0B" max:"16GiB" doc:"The bytes that the cache may hold, keys and headers included; 0 switches it off."`
+	Policy   string   `yaml:"policy" json:"policy" enum:"lru" doc:"Which entry makes room for a new one."`
+}
+
+// Link is the network between edge and origin.
+type Link struct {
+	Kind string `yaml:"kind" json:"kind" enum:"direct" doc:"direct is the loopback interface of this machine, with nothing added."`
+}
+
+// Workload is what the viewers do, and how long they are watched.
+type Workload struct {
+	Mode        string   `yaml:"mode" json:"mode" axis:"no" enum:"handshakes,requests" doc:"handshakes: connect, shake hands, make one small request, close. requests: viewers ask the edge, through cache and pool."`
+	Concurrency int      `yaml:"concurrency" json:"concurrency" min:"1" max:"10000" doc:"How many viewers ask at once when arrivals are closed."`
+	Arrivals    Arrivals `yaml:"arrivals" json:"arrivals" doc:"When requests come."`
+	Objects     Objects  `yaml:"objects" json:"objects" doc:"What requests ask for."`
+	Duration    Duration `yaml:"duration" json:"duration" axis:"no" min:"10ms" max:"1h" doc:"The measured time: of the whole experiment in handshakes mode, of each arm in each trial in requests mode."`
+	Warmup      Duration `yaml:"warmup" json:"warmup" axis:"no" min:"0s" max:"10m" doc:"Time before the measurement whose results are thrown away."`
+	Trials      int      `yaml:"trials" json:"trials" axis:"no" min:"1" max:"1000" doc:"How often everything is started afresh; the trial is the unit of every statistic. Not given: 8 in handshakes mode, else 1."`
+	Block       Duration `yaml:"block" json:"block" axis:"no" min:"5ms" max:"25ms" doc:"In handshakes mode, the slice of time that one arm gets before the next one's turn."`
+}
+
+// Arrivals is the process by which requests come.
+type Arrivals struct {
+	Model string `yaml:"model" json:"model" enum:"closed,constant,poisson" doc:"closed: each viewer asks again when it is answered. constant and poisson: requests come at a rate, however slow the answers are."`
+	Rate  Rate   `yaml:"rate" json:"rate" min:"0.01/s" max:"100000/s" doc:"The arrival rate of the constant and poisson models, for example 500/s."`
+}
+
+// Objects is the choice of object keys.
+type Objects struct {
+	Model string  `yaml:"model" json:"model" enum:"one,zipf,trace" doc:"one: always the same object. zipf: the k-th most popular of count objects is asked for in proportion to 1/k^alpha. trace: the keys of a real request trace, in order."`
+	Alpha float64 `yaml:"alpha" json:"alpha" min:"0" max:"5" doc:"The skew of zipf; 0 makes all objects equally popular."`
+	Count int     `yaml:"count" json:"count" min:"1" max:"10000000" doc:"How many objects zipf draws from."`
+	Trace string  `yaml:"trace" json:"trace" enum:"web07" doc:"The trace of the trace model. web07: 76,118 requests to an e-commerce product page."`
+}
+
+// Experiment is one question: arms that are measured together, or a set of
+// attempts to bypass the edge. Its Settings are resolved: defaults, scenario,
+// experiment and --set, everything but the axes.
+type Experiment struct {
+	Name     string `yaml:"name" required:"true" pattern:"name" doc:"The name of the experiment, the first part of the names of its arms."`
+	Settings `yaml:",inline"`
+	Compare  []Axis  `yaml:"compare" items:"1" doc:"The axes; the arms are every combination of their values."`
+	Bypass   *Bypass `yaml:"bypass" doc:"Attempts to pull from the origin without being the edge, in place of a workload."`
+	Expect   []Rule  `yaml:"expect" doc:"What must hold in every arm that the selector matches; else the run fails."`
+	Index    int     `yaml:"-"` // position in Scenario.Experiments
+
+	prefix string // path of the experiment in the document: "experiments[0]", or "" when it is unnamed
+	cells  []Cell
+}
+
+// Bypass is the work of a bypass experiment.
+type Bypass struct {
+	Cases      []string `yaml:"cases" json:"cases" required:"true" items:"1" pattern:"name" doc:"The attempts to make, by their short names, for example A01."`
+	Strategies []string `yaml:"strategies" json:"strategies" items:"1" enum:"allowlist,header,mtls" doc:"The origin's strategies to try each case against, one at a time."`
+	TLS        []string `yaml:"tls" json:"tls" items:"1" enum:"1.2,1.3" doc:"The TLS versions to try each case with. Strings: put them in quotes."`
+}
+
+// Axis is one thing in which the arms of an experiment differ.
+type Axis struct {
+	// Name is the path of a setting, such as edge.tls.version, or a name of
+	// one's own whose values set several paths together.
+	Name   string      `yaml:"axis" required:"true" doc:"The path of a setting, such as edge.tls.version, or a name of your own when every value has a name."`
+	Values []AxisValue `yaml:"values" required:"true" items:"1" doc:"The values: of the setting itself, or {name, set} each."`
+}
+
+// Rule is one expectation, not yet parsed: the grammar is that of results.
+type Rule struct {
+	Text string
+	Path string // where it stands, for Scenario.Position: experiments[0].expect[1]
+}
+
+// document is the file as written, over the defaults.
+type document struct {
+	Version     int    `yaml:"version" required:"true" doc:"The version of this document format: 1."`
+	Name        string `yaml:"name" pattern:"name" doc:"The name of the scenario; by default the file's name without its ending."`
+	Title       string `yaml:"title" pattern:"line" doc:"One sentence that says which question the scenario answers."`
+	Seed        uint64 `yaml:"seed" doc:"The seed of every random choice. The same seed repeats the same arrivals and objects."`
+	Settings    `yaml:",inline"`
+	Compare     []Axis       `yaml:"compare" items:"1" doc:"The axes of a scenario that has no experiments."`
+	Bypass      *Bypass      `yaml:"bypass" doc:"The attempts of a scenario that has no experiments."`
+	Experiments []Experiment `yaml:"experiments" items:"1" doc:"The experiments; each overlays the settings of the top level."`
+	Expect      []Rule       `yaml:"expect" doc:"What must hold in the whole run; else it fails."`
+}
+
+// newDocument returns a document with every default written out, but for the
+// number of trials, which depends on the mode.
+func newDocument() *document {
+	return &document{Seed: 1, Settings: Settings{
+		Origin: Origin{
+			Server:      "builtin",
+			Certificate: Certificate{Key: "ecdsa-p256", Chain: 1},
+			Strategies:  []string{"mtls"},
+			MTLS:        MTLS{Pin: "san"},
+			Header:      Header{Name: "X-Origin-Verify"},
+			Tickets:     true,
+			Response:    Response{Size: 1 << 10, Status: 200, CacheControl: "max-age=60"},
+			Audit:       "all",
+		},
+		Edge: Edge{
+			TLS:      TLS{Version: "1.3", Group: "x25519"},
+			Protocol: "h1",
+			Pool:     Pool{Reuse: true, IdleTimeout: 5e9, MaxConnections: 64},
+			Cache:    Cache{Policy: "lru"},
+		},
+		Link: Link{Kind: "direct"},
+		Workload: Workload{
+			Mode:        "requests",
+			Concurrency: 1,
+			Arrivals:    Arrivals{Model: "closed"},
+			Objects:     Objects{Model: "zipf", Alpha: 0.9, Count: 10000},
+			Duration:    5e9, Warmup: 3e8, Block: 15e6,
+		},
+	}}
+}
+
+// Defaults returns what every setting is when nobody says otherwise.
+func Defaults() Settings {
+	s := newDocument().Settings
+	settleTrials(&s)
+	return s
+}
+
+// newBypass returns the defaults of a bypass experiment.
+func newBypass() *Bypass {
+	return &Bypass{Strategies: []string{"allowlist", "header", "mtls"}, TLS: []string{"1.2", "1.3"}}
+}

@@ -1,0 +1,170 @@
+package scenarios
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func TestLibrary(t *testing.T) {
+	want := map[string]string{ // every experiment with its number of cells, or of cases
+		"quickstart":     "handshake 4, pool-and-cache 3, bypass 21 cases",
+		"handshake-cost": "handshake 4",
+		"pool-reuse":     "idle 6",
+		"bypass-core":    "bypass 21 cases",
+	}
+	entries := Library()
+	if len(entries) != len(want) {
+		t.Fatalf("library is %v", entries)
+	}
+	for _, entry := range entries {
+		src, err := Read(entry.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := Load(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Name != entry.Name || s.Title == "" || s.Title != entry.Title {
+			t.Errorf("%s: name %q, title %q", entry.Name, s.Name, s.Title)
+		}
+		if got := summary(s); got != want[entry.Name] {
+			t.Errorf("%s: %s, want %s", entry.Name, got, want[entry.Name])
+		}
+	}
+}
+
+func summary(s *Scenario) string {
+	var parts []string
+	for _, e := range s.Experiments {
+		part := e.Name + " " + strconv.Itoa(len(e.Cells()))
+		if e.Bypass != nil {
+			part = e.Name + " " + strconv.Itoa(len(e.Bypass.Cases)) + " cases"
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func TestQuickstart(t *testing.T) {
+	src, err := Read("quickstart")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := Load(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []struct {
+		experiment, cell int
+		path, value      string
+	}{
+		{0, 0, "edge.tls.version", "1.2"},
+		{0, 0, "origin.strategies", "none"},
+		{0, 3, "edge.tls.version", "1.3"},
+		{0, 3, "origin.strategies", "mtls"},
+		{0, 0, "workload.mode", "handshakes"},
+		{0, 0, "workload.trials", "8"},
+		{0, 0, "workload.duration", "16s"},
+		{0, 0, "edge.tls.group", "x25519"},
+		{1, 0, "edge.pool.reuse", "false"},
+		{1, 1, "edge.pool.reuse", "true"},
+		{1, 1, "edge.cache.capacity", "0B"},
+		{1, 2, "edge.cache.capacity", "64MiB"},
+		{1, 2, "workload.arrivals.rate", "400/s"},
+		{1, 2, "workload.objects.trace", "web07"},
+		{1, 2, "origin.strategies", "mtls"},
+		{1, 2, "workload.warmup", "300ms"},
+	} {
+		got, ok := s.Experiments[want.experiment].Cells()[want.cell].Value(want.path)
+		if !ok || got != want.value {
+			t.Errorf("%s of cell %d is %q, want %q", want.path, want.cell, got, want.value)
+		}
+	}
+}
+
+func TestValue(t *testing.T) {
+	s := Defaults()
+	for path, want := range map[string]string{"origin.tickets": "true", "workload.objects.alpha": "0.9", "edge.pool.idleTimeout": "5s"} {
+		if got, ok := s.Value(path); !ok || got != want {
+			t.Errorf("%s is %q, want %q", path, got, want)
+		}
+	}
+	for _, path := range []string{"", "edge", "edge.tls.", "edge.tls.version.x", "Edge", "experiments"} {
+		if got, ok := s.Value(path); ok {
+			t.Errorf("%s has the value %q", path, got)
+		}
+	}
+	for _, path := range Paths(false) {
+		if _, ok := s.Value(path); !ok {
+			t.Errorf("%s has no value", path)
+		}
+	}
+	if axes := Paths(true); slices.Contains(axes, "workload.mode") || !slices.Contains(axes, "edge.tls.version") {
+		t.Errorf("axis paths are %v", axes)
+	}
+}
+
+func TestOpen(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "mine.yaml")
+	if err := os.WriteFile(file, []byte("version: 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if src, err := Open(file); err != nil || src.File != file || string(src.Content) != "version: 1\n" {
+		t.Errorf("got %+v, %v", src, err)
+	}
+	if src, err := Open("quickstart"); err != nil || src.File != "library/quickstart.yaml" {
+		t.Errorf("got %v, %v", src.File, err)
+	}
+	_, err := Open("quickstrat")
+	if want := `library scenario "quickstrat" is not known; did you mean quickstart? Known: bypass-core, handshake-cost, pool-reuse, quickstart; a file is given with its path: ./quickstrat.yaml`; err == nil || err.Error() != want {
+		t.Errorf("\ngot  %v\nwant %s", err, want)
+	}
+	for _, missing := range []string{"missing.yaml", "./missing", filepath.Join(t.TempDir(), "missing")} {
+		if _, err := Open(missing); err == nil || !strings.Contains(err.Error(), "the library has bypass-core, handshake-cost") {
+			t.Errorf("%s: got %v", missing, err)
+		}
+	}
+}
+
+func TestTraces(t *testing.T) {
+	setting, _ := settingNamed("workload.objects.trace")
+	if !slices.Equal(Traces(), setting.enum) {
+		t.Errorf("traces are %v, but the document knows %v", Traces(), setting.enum)
+	}
+	for _, name := range Traces() {
+		keys, err := TraceKeys(name)
+		if err != nil || len(keys) != traceLengths[name] {
+			t.Errorf("%s: %d keys, %v", name, len(keys), err)
+		}
+		distinct := map[uint32]bool{}
+		for _, key := range keys {
+			distinct[key] = true
+		}
+		if len(distinct) < 1000 || len(distinct) == len(keys) {
+			t.Errorf("%s: %d different keys do not look like a trace", name, len(distinct))
+		}
+	}
+	if _, err := TraceKeys("web7"); err == nil || err.Error() != `trace "web7" is not known; did you mean web07? Known: web07` {
+		t.Errorf("got %v", err)
+	}
+	packed, err := traceFiles.ReadFile("traces/web07.trace.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, length := range []int{76117, 76119} {
+		if _, err := decodeTrace(packed, length); err == nil {
+			t.Errorf("the trace passes for %d keys", length)
+		}
+	}
+	if _, err := decodeTrace(packed[:1000], 76118); err == nil {
+		t.Error("a truncated trace passes")
+	}
+	if _, err := decodeTrace([]byte("no gzip"), 1); err == nil {
+		t.Error("rubbish passes")
+	}
+}
