@@ -1,0 +1,35 @@
+package origin
+
+import "sync/atomic"
+
+// Counts is what became of every connection since New, and what was served.
+// Once all connections have ended,
+// Accepted = Refused + Plain + Full + Resumed + Failed + NoHello.
+type Counts struct {
+	Accepted int64 `json:"accepted"` // TCP connections
+	Refused  int64 `json:"refused"`  // closed on their address, before any byte of ours
+	Plain    int64 `json:"plain"`    // without TLS, on a plaintext origin
+	Full     int64 `json:"full"`     // full handshakes
+	Resumed  int64 `json:"resumed"`  // handshakes from a ticket
+	Failed   int64 `json:"failed"`   // handshakes that began and did not finish
+	NoHello  int64 `json:"noHello"`  // ended before any byte of a ClientHello
+	Requests int64 `json:"requests"` // requests that reached the guard, refused ones included
+	Bytes    int64 `json:"bytes"`    // of response bodies of allowed requests
+}
+
+// Ended is the sum of the ends of connections: equal to Accepted after drain.
+func (c Counts) Ended() int64 {
+	return c.Refused + c.Plain + c.Full + c.Resumed + c.Failed + c.NoHello
+}
+
+type counters struct {
+	accepted, refused, plain, full, resumed, failed, noHello, requests, bytes atomic.Int64
+}
+
+func (c *counters) read() Counts {
+	return Counts{
+		Accepted: c.accepted.Load(), Refused: c.refused.Load(), Plain: c.plain.Load(),
+		Full: c.full.Load(), Resumed: c.resumed.Load(), Failed: c.failed.Load(), NoHello: c.noHello.Load(),
+		Requests: c.requests.Load(), Bytes: c.bytes.Load(),
+	}
+}

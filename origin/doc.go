@@ -1,0 +1,32 @@
+// Package origin is the origin of an origin pull: who may pull, and the
+// built-in server that enforces it.
+//
+// A Policy says who may have the content. It is plain JSON; strategies fill
+// it, credentials are named in it. Policy.Requires turns it into the proofs
+// that a caller must hold on a path, so that a bypass is predicted before it
+// is measured. A Mistake is one named way to get a strategy wrong; a policy
+// with a mistake is a control, and nothing else may be served unsafely.
+//
+// The Server decides in this order:
+//
+//  1. At accept, on the socket address (unmapped, without zone): closed before
+//     any byte. Forwarded addresses and PROXY prefaces are never read.
+//  2. In the handshake. SNI picks the configuration: public hosts are let off,
+//     every other name, unknown and absent ones too, must show a certificate.
+//     crypto/tls verifies chain, dates and purpose; VerifyConnection, which
+//     resumption does not skip, verifies pin and revocation.
+//  3. On each request, outside the router: SNI is Host, or 421; the
+//     connection's certificate is still good under the current policy, or 403
+//     and closed; the secret header is there once and right, or 403.
+//  4. The router: GET and HEAD of /o/{key} and /.
+//
+// Invariants:
+//
+//   - Every reply that the guard allowed carries X-Origin-Proof; no other does.
+//   - Once connections have ended, Counts.Accepted is the sum of their ends.
+//   - Every request, and every connection refused before one, is one audit
+//     line. A request's line is written before its reply can be read.
+//   - A refusal names one missing proof: the first that was found missing.
+//   - Reload swaps everything at once; no ticket key is dropped for it.
+//   - Every phase of a connection has a timeout.
+package origin

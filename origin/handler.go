@@ -1,0 +1,173 @@
+package origin
+
+import (
+	"hash/fnv"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gorilla/mux"
+)
+
+// ProofHeader is on every reply that the guard allowed, and on no other:
+// whether content was had is decided by what came back.
+const ProofHeader = "X-Origin-Proof"
+
+// Values of ProofHeader.
+const (
+	ProtectedContent = "protected"
+	PublicContent    = "public"
+)
+
+var protectedValue, publicValue = []string{ProtectedContent}, []string{PublicContent}
+
+// handler puts the guard around the router. As the router's middleware it
+// would not see what the router answers itself: 404, 405 and redirects.
+func (s *Server) handler() http.Handler {
+	router := mux.NewRouter()
+	router.HandleFunc("/o/{key}", s.serveObject).Methods(http.MethodGet, http.MethodHead)
+	router.HandleFunc("/", serveRoot).Methods(http.MethodGet, http.MethodHead)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, ok := r.Context().Value(connKey{}).(*conn)
+		if !ok {
+			panic("origin: a request without its connection")
+		}
+		c.answering.Store(true)
+		c.pending.Store(false)
+		s.counts.requests.Add(1)
+		guard := s.state.Load().guard
+		if d := guard.admit(c, r); d != nil {
+			s.deny(w, r, c, d)
+			return
+		}
+		content := protectedValue
+		if guard.public[hostName(r.Host)] {
+			content = publicValue
+		}
+		w.Header()[ProofHeader] = content
+		c.reply = reply{ResponseWriter: w, conn: c, request: r}
+		router.ServeHTTP(&c.reply, r)
+		// A handler that wrote nothing is answered by http.Server with 200.
+		c.reply.audit(http.StatusOK)
+		c.reply = reply{}
+	})
+}
+
+// deny says no more than that: the reason is in the audit log.
+func (s *Server) deny(w http.ResponseWriter, r *http.Request, c *conn, d *denial) {
+	if s.audit.Keeps(Refused) {
+		e := c.entry()
+		e.Verdict, e.Stage, e.Proof, e.Reason, e.Status = Refused, StageHTTP, d.proof.String(), d.reason, d.status
+		e.Host, e.Path, e.Method = r.Host, r.URL.Path, r.Method
+		s.audit.Record(&e)
+	}
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	if d.closes {
+		h.Set("Connection", "close")
+	}
+	w.WriteHeader(d.status)
+	// The peer that went away needs no body.
+	_, _ = io.WriteString(w, "refused\n")
+}
+
+// reply sees the status before the peer does, and writes the audit line then.
+type reply struct {
+	http.ResponseWriter
+	conn    *conn
+	request *http.Request
+	audited bool
+}
+
+// Unwrap is for http.ResponseController.
+func (r *reply) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+func (r *reply) WriteHeader(status int) {
+	r.audit(status)
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *reply) Write(b []byte) (int, error) {
+	r.audit(http.StatusOK)
+	n, err := r.ResponseWriter.Write(b)
+	r.conn.server.counts.bytes.Add(int64(n))
+	return n, err
+}
+
+func (r *reply) audit(status int) {
+	if r.audited {
+		return
+	}
+	r.audited = true
+	audit := r.conn.server.audit
+	if !audit.Keeps(Allowed) {
+		return
+	}
+	e := r.conn.entry()
+	e.Verdict, e.Stage, e.Status = Allowed, StageHTTP, status
+	e.Host, e.Path, e.Method = r.request.Host, r.request.URL.Path, r.request.Method
+	audit.Record(&e)
+}
+
+func serveRoot(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	// The peer that went away needs no body.
+	_, _ = io.WriteString(w, "originpull origin\n")
+}
+
+func (s *Server) serveObject(w http.ResponseWriter, r *http.Request) {
+	response := s.cfg.Response
+	if response.Delay > 0 {
+		timer := time.NewTimer(response.Delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-r.Context().Done():
+			return
+		}
+	}
+	h := w.Header()
+	if response.CacheControl != "" {
+		h.Set("Cache-Control", response.CacheControl)
+	}
+	if response.Status == http.StatusNoContent || response.Status == http.StatusNotModified {
+		w.WriteHeader(response.Status)
+		return
+	}
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Length", strconv.FormatInt(response.Size, 10))
+	w.WriteHeader(response.Status)
+	if r.Method != http.MethodHead {
+		writeObject(w, mux.Vars(r)["key"], response.Size)
+	}
+}
+
+// An object's bytes count up from its key's hash, modulo a prime: two keys
+// seldom have the same bytes, and no object has to be kept.
+const objectPeriod = 251
+
+var objectBytes = func() []byte {
+	b := make([]byte, 256*objectPeriod)
+	for i := range b {
+		b[i] = byte(i % objectPeriod)
+	}
+	return b
+}()
+
+func writeObject(w io.Writer, key string, size int64) {
+	sum := fnv.New32a()
+	_, _ = io.WriteString(sum, key) // a hash never fails
+	start := int(sum.Sum32() % objectPeriod)
+	for size > 0 {
+		piece := objectBytes[start:]
+		// What is cut off at the end of the last piece keeps the period.
+		piece = piece[:min(size, int64(len(piece)-len(piece)%objectPeriod))]
+		n, err := w.Write(piece)
+		if err != nil {
+			return
+		}
+		size -= int64(n)
+	}
+}

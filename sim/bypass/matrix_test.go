@@ -1,0 +1,132 @@
+package bypass
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/originpull/originpull/origin"
+)
+
+// TestMatrix runs everything: 20 cases × 3 strategies × correct and control ×
+// 2 TLS versions, and A13, which cannot run yet.
+func TestMatrix(t *testing.T) {
+	needsLoopbackNet(t)
+	first := measured(t, Plan{}, newStarter(t, nil))
+	planned, err := Rows(Plan{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(first) != 252 || len(planned) != 252 {
+		t.Fatalf("%d rows of %d planned, want 252", len(first), len(planned))
+	}
+	skipped := 0
+	for i, r := range first {
+		p := planned[i]
+		if r.Case != p.Case || r.Strategy != p.Strategy || r.Mistake != p.Mistake || r.TLS != p.TLS || r.Predicted != p.Predicted {
+			t.Fatalf("row %d is %+v, planned %+v", i, r, p)
+		}
+		if r.Skipped != "" {
+			skipped++
+			continue
+		}
+		if !r.OK || !r.LegBefore || !r.LegAfter || r.Protocol != "h1" {
+			t.Errorf("not ok: %+v", r)
+		}
+		if r.Measured == Blocked && (r.Stage != p.Stage || r.Reason == "" || r.Proof == "") {
+			t.Errorf("expected to be blocked at %s: %+v", p.Stage, r)
+		}
+		if r.Measured == Bypassed && (r.Status != 200 || r.Stage != "http") {
+			t.Errorf("bypassed without an answer: %+v", r)
+		}
+	}
+	if skipped != 12 {
+		t.Errorf("%d rows are skipped, want the 12 of A13", skipped)
+	}
+	second := measured(t, Plan{}, newStarter(t, nil))
+	if !slices.Equal(comparable(first), comparable(second)) {
+		t.Error("two runs differ")
+	}
+}
+
+// comparable leaves out reasons, which hold the time of day.
+func comparable(rows []Row) []Row {
+	rows = slices.Clone(rows)
+	for i := range rows {
+		rows[i].Reason = ""
+	}
+	return rows
+}
+
+// TestControlsLetEveryStepThrough: a step that the control of the strategy it
+// is aimed at refuses too proves nothing. Each exception has its reason.
+func TestControlsLetEveryStepThrough(t *testing.T) {
+	needsLoopbackNet(t)
+	want := map[string]string{
+		"A02 allowlist": "X-Forwarded-For; X-Real-IP; True-Client-IP; CF-Connecting-IP; Forwarded; all headers at once",
+		"A03 allowlist": "PROXY v1 line", // without the line it is A01
+		"B01 header":    "absent; empty",
+		"B06 header":    "right, then wrong; comma list", // the mistake looks at the first value
+		"C03 mtls":      "another authority; another authority of the same name",
+		"D03 mtls":      "no SNI; unknown SNI; SNI in capitals",
+		"D04 mtls":      "public SNI, protected Host", // the other step is C01
+	}
+	rows := measured(t, Plan{Cases: []string{"A02", "A03", "B01", "B06", "C03", "D03", "D04"}}, newStarter(t, nil))
+	for _, r := range rows {
+		steps, ok := want[r.Case+" "+r.Strategy]
+		if ok && r.Mistake != "" && r.Detail != "got through: "+steps {
+			t.Errorf("%s %s %s: %s, want %s", r.Case, r.Strategy, r.TLS, r.Detail, steps)
+		}
+	}
+}
+
+// TestHoles plants mistakes in the policies that are meant to be correct and
+// expects exactly the rows they open to be not ok.
+func TestHoles(t *testing.T) {
+	needsLoopbackNet(t)
+	tests := []struct {
+		hole  string
+		opens []string
+	}{
+		{"pin-in-verify-peer-certificate", []string{"D09", "D13"}},
+		{"no-pin", []string{"A05", "C09"}},
+		{"no-revocation", []string{"C11", "D09", "D13"}},
+		{"any-purpose", []string{"C07"}},
+		{"no-authority-check", []string{"D04"}},
+		{"trust-proxy-header", []string{"A03"}},
+		{"trust-forwarded", []string{"A02"}},
+		{"any-secret", []string{"A05", "B04", "B06"}},
+		{"first-value", []string{"B06"}},
+		{"never-retire", []string{"B04"}},
+	}
+	for _, test := range tests {
+		t.Run(test.hole, func(t *testing.T) {
+			mistake, ok := origin.MistakeNamed(test.hole)
+			if !ok {
+				t.Fatalf("no mistake is named %s", test.hole)
+			}
+			rows := measured(t, Plan{Strategies: []string{mistake.Strategy}}, newStarter(t, func(p *origin.Policy) {
+				if p.Mistake == "" {
+					p.Mistake = test.hole
+				}
+			}))
+			var open []string
+			for _, r := range rows {
+				if r.OK {
+					continue
+				}
+				if r.Mistake != "" || r.Measured != Bypassed || !strings.Contains(r.Detail, "predicted blocked") {
+					t.Errorf("not the hole's doing: %+v", r)
+				}
+				open = append(open, r.Case+" "+r.TLS)
+			}
+			var want []string
+			for _, id := range test.opens {
+				want = append(want, id+" 1.2", id+" 1.3")
+			}
+			if !slices.Equal(open, want) {
+				t.Errorf("not ok: %q, want %q", open, want)
+			}
+		})
+	}
+}

@@ -1,0 +1,151 @@
+package bypass
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/originpull/originpull/origin"
+)
+
+// measure runs the three legs of one row and takes back what the attempt
+// changed at the origin. The error is that this failed: what later rows
+// would meet is not their policy.
+func (s *series) measure(ctx context.Context, b bench) (Row, error) {
+	row := threeLegs(ctx, b)
+	if !b.lab.reloaded {
+		return row, nil
+	}
+	if err := b.lab.Reload(ctx, b.lab.pristine, s.runner.Material.Origin); err != nil {
+		err = fmt.Errorf("the policy could not be restored after %s: %w", b.planned.Case, err)
+		return row.failed(row.Measured, "%v", err), err
+	}
+	return row, nil
+}
+
+// threeLegs is a legitimate pull, the attempt, and a legitimate pull.
+func threeLegs(ctx context.Context, b bench) Row {
+	row := newRow(b.planned)
+	if err := b.lab.Pull(ctx); err != nil {
+		return row.failed(legVerdict(err), "before the attempt the legitimate edge failed: %v", err)
+	}
+	row.LegBefore = true
+	outcome, err := b.attempt.Run(ctx, b.lab)
+	if err != nil {
+		row = row.failed(NotRun, "the attempt proves nothing: %v", err)
+	} else {
+		row = row.judge(ctx, b, outcome)
+	}
+	if err := b.lab.Pull(ctx); err != nil {
+		verdict := legVerdict(err)
+		if row.Measured == Bypassed {
+			verdict = Bypassed
+		}
+		row = row.failed(verdict, "after the attempt the legitimate edge failed: %v", err)
+	} else {
+		row.LegAfter = true
+	}
+	return row
+}
+
+// legVerdict tells a refused edge from an origin that is gone or silent.
+func legVerdict(err error) Verdict {
+	if errors.Is(err, errUnreachable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return NotRun
+	}
+	return Denied
+}
+
+func newRow(p Planned) Row {
+	return Row{
+		Case: p.Case, Title: p.Title, Strategy: p.Strategy, Mistake: p.Mistake, TLS: p.TLS,
+		Protocol: protocol, Predicted: p.Predicted, Measured: NotRun, Skipped: p.Skipped,
+	}
+}
+
+// skippedRow is ok because it was foreseen; its reason says that it proves
+// nothing.
+func skippedRow(p Planned) Row {
+	row := newRow(p)
+	row.OK = true
+	return row
+}
+
+func notRun(p Planned, err error) Row {
+	return newRow(p).failed(NotRun, "%v", err)
+}
+
+// failed marks the row as not ok for a reason that is added to its detail.
+func (r Row) failed(v Verdict, format string, args ...any) Row {
+	r.Measured, r.OK = v, false
+	r.Detail = strings.TrimPrefix(r.Detail+"; "+fmt.Sprintf(format, args...), "; ")
+	return r
+}
+
+// judge decides the verdict from response bytes and the reason from the
+// origin's audit log. Bypassed if any step got through; blocked only if
+// every step was refused for a proof that the attempt lacks; the last step is
+// the one reported.
+func (r Row) judge(ctx context.Context, b bench, o Outcome) Row {
+	if through := o.breaches(); len(through) > 0 {
+		r.Measured, r.Stage, r.Status = Bypassed, through[0].Stage, through[0].Status
+		names := make([]string, 0, len(through))
+		for _, step := range through {
+			names = append(names, step.Name)
+		}
+		r.Detail = "got through: " + strings.Join(names, "; ")
+		return r.compare()
+	}
+	if o.Denied != "" {
+		return r.failed(Denied, "%s", o.Denied)
+	}
+	if len(o.Steps) == 0 {
+		return r.failed(NotRun, "the attempt made no request")
+	}
+	r.Measured = Blocked
+	var seen, wrong []string
+	for _, step := range o.Steps {
+		entry, err := b.lab.Audit(ctx, step.Local)
+		if err != nil {
+			return r.failed(NotRun, "step %q: %v", step.Name, err)
+		}
+		r.Stage, r.Status, r.Reason, r.Proof = step.Stage, step.Status, entry.Reason, entry.Proof
+		seen = append(seen, step.Name+": "+step.Reason)
+		if problem := unfit(step, entry, b.planned.Missing); problem != "" {
+			wrong = append(wrong, problem)
+		}
+	}
+	r.Detail = strings.Join(seen, "; ")
+	r = r.compare()
+	for _, problem := range wrong {
+		r = r.failed(r.Measured, "%s", problem)
+	}
+	return r
+}
+
+// compare is ok when prediction and measurement agree.
+func (r Row) compare() Row {
+	if r.Measured != r.Predicted {
+		return r.failed(r.Measured, "predicted %s", r.Predicted)
+	}
+	r.OK = true
+	return r
+}
+
+// unfit says why the origin's reason for refusing a step does not count as a
+// block, or "": a certificate refused for the wrong reason may be accepted
+// once that reason is gone.
+func unfit(step Step, entry origin.Entry, missing origin.Proof) string {
+	switch {
+	case entry.Verdict != origin.Refused:
+		return fmt.Sprintf("step %q was refused, but the origin's log says %q", step.Name, entry.Verdict)
+	case entry.Proof == "" && step.Malformed:
+		return ""
+	case !slices.Contains((missing | step.Lacks).Names(), entry.Proof):
+		return fmt.Sprintf("step %q was refused for %q (%s), expected one of %s", step.Name, entry.Proof, entry.Reason, missing|step.Lacks)
+	}
+	return ""
+}
