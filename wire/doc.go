@@ -1,0 +1,36 @@
+// Package wire is what both ends of the hop between edge and origin share:
+// how TLS is pinned, how a connection is made, and what it cost.
+//
+// A connection is made and measured in these steps:
+//
+//  1. A [Profile] pins a [crypto/tls.Config] to one protocol version and one
+//     key-exchange group, with or without resumption. An unpinned comparison
+//     of versions measures the post-quantum group instead.
+//  2. A [Dialer] asks a [Network] for a stream: [Direct] is the kernel's
+//     loopback, [Model] an in-memory link with a round-trip time.
+//  3. The stream is wrapped in a [Conn], which counts bytes, flights, turns
+//     and TLS records beneath TLS.
+//  4. [Handshake] runs TLS over it and returns a [Trace]; [Plain] is its
+//     counterpart for a connection without TLS.
+//  5. Whoever reads the first byte of the first reply calls
+//     [Trace.MarkFirstByte], which completes the trace.
+//
+// # Turns and flights
+//
+// A turn is a Read that returned bytes after at least one Write since the
+// last such Read: a round trip that was waited for, counted without a clock. A flight
+// is a maximal run of I/O in one direction. A client's turns until its
+// handshake returned are 2 for a full TLS 1.2 handshake and 1 for a resumed
+// one, 1 for TLS 1.3 full or resumed, and one more after a HelloRetryRequest.
+// Client certificates add none.
+//
+// # Invariants
+//
+//   - Direct never sends a packet to an address that is not loopback.
+//   - Counting changes no system call: a Conn makes exactly the reads and
+//     writes that TLS asks for.
+//   - A Conn under TLS hands out at most one record per Read. What TLS has not
+//     been given yet is therefore known, which is what makes [Trace].Received
+//     and [Conn.Quiet] exact.
+//   - A Model under [testing/synctest] is exact to the nanosecond.
+package wire
