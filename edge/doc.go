@@ -1,0 +1,17 @@
+// Package edge is the simulated CDN edge: it answers viewers from its cache
+// and pulls from the origin, through its pool, what the cache does not have.
+//
+// The pipeline of [Edge.Pull]:
+//
+//  1. The viewer's request becomes the edge's own: its Host, its headers (a
+//     secret header is the edge's to set; a viewer's header of the same name
+//     is dropped, never added to).
+//  2. The cache answers, or decides who fetches: one viewer for all that ask
+//     for the same object at the same time.
+//  3. Who fetches sends one request through the pool.
+//  4. The reply says where it came from and, when this very pull went to the
+//     origin, what the exchange took.
+//
+// Invariant: Reply.Exchange is set exactly for the pulls that sent a request
+// to the origin themselves, so that requests at the origin are counted once.
+package edge

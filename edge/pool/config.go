@@ -1,0 +1,94 @@
+package pool
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/originpull/originpull/wire"
+)
+
+// Config is a pool's behaviour. Its zero value makes one connection per
+// request, as many at once as are asked for.
+type Config struct {
+	Reuse            bool          // keep connections; else one per request
+	IdleTimeout      time.Duration // an idle connection is closed after it; 0 = only the origin closes
+	MaxConnections   int           // open or being dialed, per lane; 0 = unlimited
+	DialTimeout      time.Duration // of TCP connect; 0 = 5 s
+	HandshakeTimeout time.Duration // of TLS; 0 = 5 s
+	ResponseTimeout  time.Duration // from the request's first byte to the response's last; 0 = 30 s
+	MaxBody          int64         // bytes of a response's content; 0 = 64 MiB
+}
+
+const (
+	defaultDialTimeout      = 5 * time.Second
+	defaultHandshakeTimeout = 5 * time.Second
+	defaultResponseTimeout  = 30 * time.Second
+	defaultMaxBody          = 64 << 20
+)
+
+func (c Config) validate() error {
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"idle timeout", c.IdleTimeout},
+		{"dial timeout", c.DialTimeout},
+		{"handshake timeout", c.HandshakeTimeout},
+		{"response timeout", c.ResponseTimeout},
+	} {
+		if d.value < 0 {
+			return fmt.Errorf("pool: %s %s is negative", d.name, d.value)
+		}
+	}
+	if c.MaxConnections < 0 {
+		return fmt.Errorf("pool: at most %d connections: use 0 for no limit", c.MaxConnections)
+	}
+	if c.MaxBody < 0 {
+		return errors.New("pool: the limit of a response's content is negative")
+	}
+	return nil
+}
+
+// Target is where, and as whom, a request goes.
+type Target struct {
+	Address    netip.AddrPort
+	ServerName string // SNI, and the name to verify; "": as TLS has it
+	Identity   string // a name for the client's identity; "" = none
+	// TLS is shaped by wire.Profile; nil = plaintext. It must not change while
+	// the pool is used: a new certificate is a new configuration, which gets
+	// connections and sessions of its own. Where ClientSessionCache is set,
+	// every lane has a cache of its own in its place.
+	TLS    *tls.Config
+	Dialer wire.Dialer // its Network must be comparable; a Timeout replaces Config.DialTimeout
+}
+
+// Stage is where an exchange failed.
+type Stage string
+
+// The stages of an exchange.
+const (
+	StageNone Stage = ""     // it did not fail
+	StageWait Stage = "wait" // no connection became free
+	StageTCP  Stage = "tcp"  // TCP connect
+	StageTLS  Stage = "tls"  // the handshake, or an alert instead of a response
+	StageHTTP Stage = "http" // the request or the response
+)
+
+// Exchange is what one call of Do did.
+type Exchange struct {
+	Reused        bool          // the connection had carried a request before
+	Retried       bool          // a reused connection was stale; this is about the fresh one
+	Wait          time.Duration // for Config.MaxConnections
+	Start         time.Time     // when Do was called
+	FirstByte     time.Time     // of the response; zero without one
+	End           time.Time
+	Trace         *wire.Trace // of the connection that was made; nil when reused, or when TCP connect failed
+	Local, Remote netip.AddrPort
+	Failed        Stage
+}
+
+// ErrClosed is wrapped by what a closed Pool returns.
+var ErrClosed = errors.New("the pool is closed")

@@ -1,0 +1,186 @@
+package pool
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/originpull/originpull/wire"
+)
+
+// conn is one connection of a lane. Whoever took it from the lane owns it.
+type conn struct {
+	lane          *lane
+	wire          *wire.Conn
+	tls           *tls.Conn // nil = plaintext
+	stream        net.Conn  // tls, else wire
+	resumed       bool
+	local, remote netip.AddrPort
+
+	out []byte
+	in  reader
+
+	isIdle    bool      // guarded by the pool's lock
+	idleSince time.Time // likewise
+}
+
+// dial makes a connection in a place of the lane, which it gives away if it
+// cannot.
+func (l *lane) dial(ctx context.Context, t *Target, x *Exchange) (*conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.pool.ctx, cancel)()
+	c, err := l.connect(ctx, t)
+	if err != nil {
+		x.Failed = StageTCP
+		l.vacate()
+		return nil, l.pool.cause(err)
+	}
+	x.Local, x.Remote = c.local, c.remote
+	x.Trace = wire.Plain(c.wire)
+	if l.tls != nil {
+		limit := l.pool.cfg.HandshakeTimeout
+		ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no handshake within %s: %w", limit, os.ErrDeadlineExceeded))
+		defer cancel()
+		if c.tls, x.Trace, err = wire.Handshake(ctx, c.wire, l.tls); err != nil {
+			if ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
+			x.Failed = StageTLS
+			l.pool.mu.Lock()
+			l.pool.stats.HandshakesFailed++
+			l.pool.mu.Unlock()
+			l.discard(c, ReasonHandshake)
+			return nil, l.pool.cause(err)
+		}
+		c.stream, c.resumed = c.tls, x.Trace.Resumed
+	}
+	c.in = reader{source: c.stream, trace: x.Trace, conn: c.wire}
+	return c, nil
+}
+
+// dialGrace is how much longer than its request a dial lives. A dialer that is
+// interrupted drops a connection that the kernel has just completed: the
+// origin would see it and Stats would not.
+const dialGrace = 20 * time.Millisecond
+
+// connect makes a TCP connection and enters it in the lane.
+func (l *lane) connect(ctx context.Context, t *Target) (*conn, error) {
+	p := l.pool
+	p.mu.Lock()
+	p.stats.Dials++
+	p.mu.Unlock()
+	d := t.Dialer
+	if d.Timeout == 0 {
+		d.Timeout = p.cfg.DialTimeout
+	}
+	dialing, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(dialGrace, cancel) })()
+	raw, err := d.Dial(dialing, t.Address)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, err
+	}
+	c := &conn{lane: l, wire: raw, stream: raw, local: addrPort(raw.LocalAddr()), remote: addrPort(raw.RemoteAddr())}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.conns[c] = struct{}{}
+	p.stats.Connects++
+	p.stats.Open++
+	p.stats.MaxOpen = max(p.stats.MaxOpen, p.stats.Open)
+	if p.closed { // and so Close has not seen it
+		_ = raw.Close()
+	}
+	return c, nil
+}
+
+// cause prefers the reason that Close gives to its consequences.
+func (p *Pool) cause(err error) error {
+	if p.ctx.Err() != nil {
+		return ErrClosed
+	}
+	return err
+}
+
+// roundTrip writes req and reads its response.
+func (c *conn) roundTrip(ctx context.Context, req *Request, resp *Response, reused bool) (reusable bool, err error) {
+	p := c.lane.pool
+	if !reused {
+		c.deadline()
+	}
+	c.in.first = time.Time{}
+	if ctx.Done() == nil {
+		return c.send(req, resp)
+	}
+	interrupt := context.AfterFunc(ctx, func() { _ = c.wire.SetDeadline(time.Unix(1, 0)) })
+	reusable, err = c.send(req, resp)
+	if !interrupt() {
+		reusable = false // its deadline is spoilt
+	}
+	switch {
+	case err == nil:
+		return reusable, nil
+	case p.ctx.Err() != nil:
+		return false, ErrClosed
+	case ctx.Err() != nil:
+		return false, context.Cause(ctx)
+	}
+	return false, err
+}
+
+// deadline gives the next exchange its time.
+func (c *conn) deadline() {
+	// A connection that refuses a deadline is closed; its next use says so.
+	_ = c.wire.SetDeadline(time.Now().Add(c.lane.pool.cfg.ResponseTimeout))
+}
+
+func (c *conn) send(req *Request, resp *Response) (bool, error) {
+	cfg := c.lane.pool.cfg
+	c.out = req.appendTo(c.out[:0], !cfg.Reuse)
+	_, broken := c.stream.Write(c.out)
+	if broken == nil && len(req.Body) > inlineBody {
+		_, broken = c.stream.Write(req.Body)
+	}
+	// An origin that refuses may close before it has read everything. What it
+	// says is waiting to be read, and tells more than a broken pipe.
+	reusable, err := c.in.read(req.Method, cfg.MaxBody, resp)
+	switch {
+	case err == nil:
+		return reusable && broken == nil, nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return false, fmt.Errorf("no response within %s: %w", cfg.ResponseTimeout, err)
+	case broken != nil && !isAlert(err):
+		return false, fmt.Errorf("sending the request: %w", broken)
+	case errors.Is(err, io.EOF):
+		return false, fmt.Errorf("the origin closed the connection without a response: %w", err)
+	}
+	return false, fmt.Errorf("reading the response: %w", err)
+}
+
+// quiet prepares c for another exchange and reports whether it is fit for
+// one. The deadline comes first: one that has passed is no quiet.
+func (c *conn) quiet() bool {
+	c.deadline()
+	return c.wire.Quiet()
+}
+
+// close says goodbye. Who has left already does not hear it, so there is
+// nothing to report.
+func (c *conn) close() { _ = c.stream.Close() }
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		at := tcp.AddrPort()
+		return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+	}
+	return netip.AddrPort{}
+}

@@ -1,0 +1,29 @@
+// Package pool keeps an edge's connections to its origins and sends requests
+// over them.
+//
+// The pipeline of [Pool.Do]:
+//
+//  1. The [Target] names a group of connections: address, source, server name,
+//     client identity and TLS configuration. Two identities never share one.
+//  2. The newest idle connection of the group is taken, unless it is stale: the
+//     origin has closed it, or sent bytes that nobody asked for.
+//  3. Without one a connection is dialled, or, at [Config.MaxConnections], the
+//     request waits its turn, first come, first served.
+//  4. The request is written and the response parsed by a strict HTTP/1.1
+//     codec, which marks the first reply byte in the connection's trace.
+//  5. A connection that may be kept goes to the longest waiting request or
+//     back to the idle ones; one timer closes those idle for too long.
+//
+// Invariants:
+//
+//   - Every TCP connection that was made is counted once in Stats.Connects and
+//     ends up as a full, resumed or failed handshake, or as plain.
+//   - A request is sent a second time only when its method is idempotent, the
+//     connection was a kept one, and not one byte of a response had arrived.
+//   - What happened is decided by response bytes. A client certificate that
+//     TLS 1.3 refuses shows at the first read, and fails at stage tls.
+//
+// Note: net/http's Transport is not used. It races a dial against the next idle
+// connection, lets dials outlive their request and retries without saying so,
+// which distorts the counts that this package exists for.
+package pool

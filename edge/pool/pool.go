@@ -1,0 +1,223 @@
+package pool
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// Pool keeps connections. It is safe for concurrent use.
+type Pool struct {
+	cfg  Config
+	ctx  context.Context // of dials; ends with Close
+	stop context.CancelFunc
+	busy sync.WaitGroup // calls of Do, and of the timer
+
+	mu     sync.Mutex
+	closed bool
+	lanes  map[laneKey]*lane
+	stats  Stats
+	timer  *time.Timer // closes idle connections; nil before the first
+	timing bool        // timer is set
+}
+
+// New returns an empty pool. Close ends it.
+func New(cfg Config) (*Pool, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	cfg.DialTimeout = cmp.Or(cfg.DialTimeout, defaultDialTimeout)
+	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, defaultHandshakeTimeout)
+	cfg.ResponseTimeout = cmp.Or(cfg.ResponseTimeout, defaultResponseTimeout)
+	cfg.MaxBody = cmp.Or(cfg.MaxBody, defaultMaxBody)
+	p := &Pool{cfg: cfg, lanes: map[laneKey]*lane{}, stats: Stats{Closed: map[string]int64{}}}
+	p.ctx, p.stop = context.WithCancel(context.Background())
+	return p, nil
+}
+
+// Do sends req to t and reads the answer into resp. The Exchange is
+// meaningful with an error too, and says at which stage it failed: a TLS
+// alert that arrives in place of the response is a failure of TLS. A response
+// of whatever status is no error.
+func (p *Pool) Do(ctx context.Context, t *Target, req *Request, resp *Response) (Exchange, error) {
+	x := Exchange{Start: time.Now(), Remote: t.Address}
+	resp.Reset()
+	err := p.do(ctx, t, req, resp, &x)
+	x.End = time.Now()
+	if err != nil {
+		resp.Reset() // half a response is none
+		return x, fmt.Errorf("%s %s from %s: %w", req.Method, req.Path, t.Address, err)
+	}
+	return x, nil
+}
+
+func (p *Pool) do(ctx context.Context, t *Target, req *Request, resp *Response, x *Exchange) error {
+	if err := req.validate(); err != nil {
+		x.Failed = StageHTTP
+		return err
+	}
+	l, err := p.enter(t)
+	if err != nil {
+		x.Failed = StageWait
+		return err
+	}
+	defer p.busy.Done()
+	c, err := l.acquire(ctx, x)
+	if err != nil {
+		return err
+	}
+	if c == nil {
+		if c, err = l.dial(ctx, t, x); err != nil {
+			return err
+		}
+	}
+	retry, err := p.exchange(ctx, c, req, resp, x)
+	if !retry {
+		return err
+	}
+	p.mu.Lock()
+	p.stats.StaleRetries++
+	p.mu.Unlock()
+	x.Retried, x.Reused = true, false
+	if c, err = l.dial(ctx, t, x); err != nil {
+		return err
+	}
+	_, err = p.exchange(ctx, c, req, resp, x)
+	return err
+}
+
+// enter finds the lane of t and announces a call to Close.
+func (p *Pool) enter(t *Target) (*lane, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil, ErrClosed
+	}
+	p.busy.Add(1)
+	key := laneKey{
+		address: t.Address, serverName: t.ServerName, identity: t.Identity, tls: t.TLS,
+		source: t.Dialer.Source, network: t.Dialer.Network,
+	}
+	l := p.lanes[key]
+	if l == nil {
+		l = newLane(p, t)
+		p.lanes[key] = l
+	}
+	return l, nil
+}
+
+// exchange uses c for one request and puts it back, or away. It asks for a
+// retry where that is safe; the place of c in its lane is then kept.
+func (p *Pool) exchange(ctx context.Context, c *conn, req *Request, resp *Response, x *Exchange) (retry bool, err error) {
+	x.Local, x.Remote = c.local, c.remote
+	reusable, err := c.roundTrip(ctx, req, resp, x.Reused)
+	x.FirstByte = c.in.first
+	refused := err != nil && isAlert(err) && x.FirstByte.IsZero()
+	p.settle(c, x.Reused, refused)
+	switch {
+	case err == nil && !p.cfg.Reuse:
+		c.lane.discard(c, ReasonOnce)
+	case err == nil && !reusable:
+		c.lane.discard(c, ReasonOrigin)
+	case err == nil:
+		c.lane.release(c)
+	case x.Reused && x.FirstByte.IsZero() && isEnd(err) && req.idempotent():
+		c.close()
+		c.lane.forget(c, ReasonStale)
+		return true, nil
+	default:
+		x.Failed = StageHTTP
+		if isAlert(err) {
+			x.Failed = StageTLS
+		}
+		c.lane.discard(c, ReasonFailed)
+	}
+	return false, err
+}
+
+// settle counts a request and, once for every connection, what its handshake
+// has come to: only the first read tells whether a TLS 1.3 origin accepted
+// the client's certificate.
+func (p *Pool) settle(c *conn, reused, refused bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stats.Requests++
+	switch {
+	case reused:
+		p.stats.Reused++
+	case c.tls == nil:
+		p.stats.Plain++
+	case refused:
+		p.stats.HandshakesFailed++
+	case c.resumed:
+		p.stats.HandshakesResumed++
+	default:
+		p.stats.HandshakesFull++
+	}
+}
+
+// CloseIdle closes every idle connection.
+func (p *Pool) CloseIdle() {
+	p.mu.Lock()
+	var idle []*conn
+	for _, l := range p.lanes {
+		idle = append(idle, l.takeIdle(len(l.idle))...)
+	}
+	p.mu.Unlock()
+	for _, c := range idle {
+		c.lane.discard(c, ReasonPool)
+	}
+}
+
+// Close closes every connection, fails the calls of Do that are under way,
+// and waits for them. More calls do nothing. It never fails.
+func (p *Pool) Close() error {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		p.busy.Wait()
+		return nil
+	}
+	p.closed = true
+	p.stop()
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	for _, l := range p.lanes {
+		for _, w := range l.waiters {
+			close(w)
+		}
+		l.waiters = nil
+		for c := range l.conns {
+			if !c.isIdle {
+				_ = c.wire.Close() // only to wake its user, who reports
+			}
+		}
+	}
+	p.mu.Unlock()
+	p.CloseIdle()
+	p.busy.Wait()
+	return nil
+}
+
+// isAlert reports whether TLS, not HTTP, is what failed.
+func isAlert(err error) bool {
+	var op *net.OpError
+	// crypto/tls does not export the alerts that it receives; it marks them so.
+	return errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
+}
+
+// isEnd reports whether err is what a connection that was already closed
+// gives: an end or a reset, never a timeout, an alert or an interruption.
+func isEnd(err error) bool {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return !isAlert(err) && !op.Timeout() && !errors.Is(err, net.ErrClosed)
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}

@@ -1,0 +1,138 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Request is one HTTP/1.1 request. The pool adds Host, Content-Length and,
+// without reuse, Connection.
+type Request struct {
+	Method, Host, Path string
+	Header             [][2]string // name and value, in order and verbatim; names may repeat
+	Body               []byte
+}
+
+// inlineBody is up to which length a body is written together with its
+// header, in bytes: one TLS record.
+const inlineBody = 8 << 10
+
+// validate refuses what would not arrive as one request.
+func (r *Request) validate() error {
+	if !isToken(r.Method) {
+		return fmt.Errorf("request method %q is not a token", r.Method)
+	}
+	if r.Method == "CONNECT" {
+		return errors.New("request method CONNECT asks for a tunnel, which an origin pull has no use for")
+	}
+	if r.Path == "" || r.Path[0] != '/' && r.Path != "*" || !isVisible(r.Path) {
+		return fmt.Errorf("request path %q: it must begin with / and hold no space or control character", r.Path)
+	}
+	if r.Host == "" || !isVisible(r.Host) {
+		return fmt.Errorf("request host %q: it must not be empty or hold a space or control character", r.Host)
+	}
+	for _, h := range r.Header {
+		if !isToken(h[0]) {
+			return fmt.Errorf("request header name %q is not a token", h[0])
+		}
+		if !isFieldValue(h[1]) {
+			// The value may be a secret.
+			return fmt.Errorf("the value of request header %s holds a control character", h[0])
+		}
+		if isOurs(h[0]) {
+			return fmt.Errorf("request header %s is the pool's to write", h[0])
+		}
+	}
+	return nil
+}
+
+func isOurs(name string) bool {
+	switch len(name) {
+	case len("Host"):
+		return strings.EqualFold(name, "Host")
+	case len("Connection"):
+		return strings.EqualFold(name, "Connection")
+	case len("Content-Length"):
+		return strings.EqualFold(name, "Content-Length")
+	case len("Transfer-Encoding"):
+		return strings.EqualFold(name, "Transfer-Encoding")
+	}
+	return false
+}
+
+// idempotent reports whether sending r twice is as good as once (RFC 9110,
+// section 9.2.2).
+func (r *Request) idempotent() bool {
+	switch r.Method {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
+// appendTo appends the header of r, and its body where that is short.
+func (r *Request) appendTo(b []byte, last bool) []byte {
+	b = append(b, r.Method...)
+	b = append(b, ' ')
+	b = append(b, r.Path...)
+	b = append(b, " HTTP/1.1\r\nHost: "...)
+	b = append(b, r.Host...)
+	b = append(b, "\r\n"...)
+	for _, h := range r.Header {
+		b = append(b, h[0]...)
+		b = append(b, ": "...)
+		b = append(b, h[1]...)
+		b = append(b, "\r\n"...)
+	}
+	if len(r.Body) > 0 || r.Method == "POST" || r.Method == "PUT" || r.Method == "PATCH" {
+		b = append(b, "Content-Length: "...)
+		b = strconv.AppendInt(b, int64(len(r.Body)), 10)
+		b = append(b, "\r\n"...)
+	}
+	if last {
+		b = append(b, "Connection: close\r\n"...)
+	}
+	b = append(b, "\r\n"...)
+	if len(r.Body) <= inlineBody {
+		b = append(b, r.Body...)
+	}
+	return b
+}
+
+// tokens are the characters of a token (RFC 9110, section 5.6.2).
+var tokens = func() (set [256]bool) {
+	for _, c := range []byte("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+		set[c] = true
+	}
+	return set
+}()
+
+func isToken[T string | []byte](s T) bool {
+	for i := range len(s) {
+		if !tokens[s[i]] {
+			return false
+		}
+	}
+	return len(s) > 0
+}
+
+// isFieldValue allows what RFC 9110, section 5.5 does, obs-text included.
+func isFieldValue[T string | []byte](s T) bool {
+	for i := range len(s) {
+		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+func isVisible(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
