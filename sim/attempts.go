@@ -1,0 +1,145 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"github.com/originpull/originpull/origin"
+	"github.com/originpull/originpull/pki"
+	"github.com/originpull/originpull/results"
+	"github.com/originpull/originpull/scenarios"
+	"github.com/originpull/originpull/sim/bypass"
+)
+
+// bypassExperiment makes the attempts, each against an origin worker of its
+// policy, and keeps what was measured even when the run is interrupted.
+func (r *run) bypassExperiment(ctx context.Context, x *Experiment) error {
+	planned, err := bypass.Rows(x.bypassPlan())
+	if err != nil {
+		return err
+	}
+	r.result.Experiments = append(r.result.Experiments, results.Experiment{
+		Name: x.Name, Kind: string(x.Kind), Trials: 1, Rows: len(planned), PlannedSeconds: x.PlannedSeconds,
+	})
+	starter := &originStarter{run: r, experiment: x.Name}
+	r.progress(x, Progress{Trials: len(planned)}, 0)
+	rows, err := bypass.Run(ctx, x.bypassPlan(), starter.start, func(done, total int) {
+		r.progress(x, Progress{Trial: done, Trials: total}, float64(done)/float64(total))
+	})
+	for i := range rows {
+		r.result.Bypass = append(r.result.Bypass, bypassRow(x.Name, &rows[i]))
+	}
+	return err
+}
+
+// bypassRow is a row in the document's terms.
+func bypassRow(experiment string, row *bypass.Row) results.BypassRow {
+	return results.BypassRow{
+		Experiment: experiment, Case: row.Case, Title: row.Title, Strategy: row.Strategy, Server: "builtin",
+		Mistake: row.Mistake, TLS: row.TLS, Protocol: row.Protocol,
+		Predicted: string(row.Predicted), Measured: string(row.Measured), Stage: string(row.Stage),
+		Reason: row.Reason, Proof: row.Proof, Status: row.Status,
+		Legs: results.Legs{Before: row.LegBefore, After: row.LegAfter}, Skipped: row.Skipped, Detail: row.Detail, OK: row.OK,
+	}
+}
+
+// originStarter starts an origin worker for each distinct policy.
+type originStarter struct {
+	run        *run
+	experiment string
+	started    atomic.Int64
+}
+
+func (s *originStarter) start(ctx context.Context, p origin.Policy, c pki.Credentials, env bypass.Environment) (bypass.Origin, func() error, error) {
+	name := fmt.Sprintf("%s-%02d-%s", s.experiment, s.started.Add(1), policyName(p))
+	roots, err := s.publicRoots(env)
+	if err != nil {
+		return nil, nil, err
+	}
+	proc, err := s.run.cfg.startProcess(RoleOrigin, "the origin of "+name, []string{"SSL_CERT_FILE=" + roots, "SSL_CERT_DIR=" + filepath.Dir(roots)})
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := func() error { proc.stop(); return proc.exit }
+	audit := filepath.Join(auditFolder(s.run.cfg), fileStem(name)+".jsonl")
+	arm := Arm{Name: name, Experiment: s.experiment, Policy: p, Settings: scenarios.Defaults()}
+	arm.Settings.Edge.TLS.Group = bypass.Group
+	ready, err := proc.ask(ctx, Command{Type: msgStart, Start: &Start{
+		Protocol: ProtocolVersion, Seed: s.run.plan.Seed, Arm: arm, Credentials: c, Certificate: bypass.ServerCertificate, Audit: audit,
+	}})
+	if err == nil && len(ready.Addresses) == 0 {
+		err = errNoAnswer
+	}
+	var address netip.AddrPort
+	if err == nil {
+		address, err = netip.ParseAddrPort(ready.Addresses[0])
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, stop())
+	}
+	return &workerOrigin{process: proc, address: address, journal: origin.OpenJournal(audit)}, stop, nil
+}
+
+// publicRoots writes the lab's public authority where the origin's process
+// looks for the system's roots: an origin that trusts those by mistake then
+// trusts a certificate that the lab can issue.
+func (s *originStarter) publicRoots(env bypass.Environment) (string, error) {
+	folder := filepath.Join(s.run.cfg.Folder, "public-roots")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return "", fmt.Errorf("preparing the lab's public roots: %w", err)
+	}
+	file := filepath.Join(folder, "roots.pem")
+	if err := os.WriteFile(file, env.PublicRoots, 0o644); err != nil {
+		return "", fmt.Errorf("preparing the lab's public roots: %w", err)
+	}
+	return file, nil
+}
+
+// policyName names a policy for people and files.
+func policyName(p origin.Policy) string {
+	name := "none"
+	if len(p.Strategies) > 0 {
+		name = p.Strategies[0]
+		for _, s := range p.Strategies[1:] {
+			name += "+" + s
+		}
+	}
+	if p.Mistake != "" {
+		name += "-" + p.Mistake
+	}
+	return name
+}
+
+// workerOrigin is an origin worker as attempts see it.
+type workerOrigin struct {
+	process *process
+	address netip.AddrPort
+	journal *origin.Journal
+}
+
+func (o *workerOrigin) Address() netip.AddrPort { return o.address }
+
+func (o *workerOrigin) Reload(ctx context.Context, p origin.Policy, c pki.Credentials) error {
+	_, err := o.process.ask(ctx, Command{Type: msgReload, Reload: &Reload{Policy: p, Credentials: c}})
+	return err
+}
+
+func (o *workerOrigin) Audit(ctx context.Context, peer netip.AddrPort) (origin.Entry, error) {
+	return o.journal.Await(ctx, peer)
+}
+
+// auditFolder is where origins log every decision.
+func auditFolder(cfg Config) string { return filepath.Join(cfg.Folder, "audit") }
+
+// auditFile is the audit log of an arm's origins, all trials in one.
+func auditFile(cfg Config, arm *Arm) string {
+	if arm.Settings.Origin.Audit == "off" {
+		return ""
+	}
+	return filepath.Join(auditFolder(cfg), fileStem(arm.Name)+".jsonl")
+}

@@ -1,0 +1,216 @@
+package sim
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/originpull/originpull/origin"
+	"github.com/originpull/originpull/results"
+	"github.com/originpull/originpull/scenarios"
+	"github.com/originpull/originpull/sim/bypass"
+)
+
+// What starting things takes, for the planned seconds only (measured with
+// room to spare on two cores).
+const (
+	pairSeconds      = 0.06 // an edge and an origin process, started and drained
+	serverSeconds    = 0.1  // an origin with a policy of its own
+	attemptSeconds   = 0.02 // one row: two legitimate pulls and an attempt
+	preparingSeconds = 0.5  // certificates
+)
+
+// Compile resolves a scenario into a plan: arms, roles, policies, planned
+// seconds. It finds the problems that need the registries (unknown case,
+// server, metric); the error is scenarios.Problems, all of them at once.
+func Compile(s *scenarios.Scenario) (*Plan, error) {
+	c := compiler{scenario: s}
+	plan := &Plan{Protocol: ProtocolVersion, Scenario: s.Name, Title: s.Title, Digest: s.Digest, Seed: s.Seed}
+	for i := range s.Experiments {
+		plan.Experiments = append(plan.Experiments, c.experiment(&s.Experiments[i]))
+	}
+	outline := c.outline(plan)
+	for i := range plan.Experiments {
+		x := &plan.Experiments[i]
+		x.Expect = c.rules(s.Experiments[i].Expect, outline, x.Name)
+		plan.PlannedSeconds += x.PlannedSeconds
+	}
+	plan.Expect = c.rules(s.Expect, outline, "")
+	plan.PlannedSeconds += preparingSeconds
+	if len(c.problems) > 0 {
+		return nil, c.problems
+	}
+	return plan, nil
+}
+
+type compiler struct {
+	scenario *scenarios.Scenario
+	problems scenarios.Problems
+}
+
+func (c *compiler) problem(path, format string, args ...any) {
+	c.problems = append(c.problems, c.scenario.Problem(path, fmt.Sprintf(format, args...)))
+}
+
+func (c *compiler) experiment(e *scenarios.Experiment) Experiment {
+	x := Experiment{Name: e.Name, Trials: e.Workload.Trials, Warmup: time.Duration(e.Workload.Warmup).Seconds()}
+	if x.Name == "" {
+		x.Name = c.scenario.Name
+	}
+	switch {
+	case e.Bypass != nil:
+		c.bypass(&x, e)
+		return x
+	case e.Workload.Mode == string(Handshakes):
+		x.Kind = Handshakes
+		x.Block = time.Duration(e.Workload.Block).Seconds()
+	default:
+		x.Kind = Requests
+		x.Block = time.Duration(e.Workload.Duration).Seconds()
+	}
+	c.arms(&x, e)
+	starting := pairSeconds * float64(x.Trials*len(x.Arms))
+	warming := x.Warmup * float64(x.Trials*len(x.Arms))
+	if x.Kind == Handshakes {
+		// The warm-up of a handshake arm is one block: there is no pool or
+		// cache to fill, only code and keys to touch once.
+		x.Warmup = x.Block
+		warming = x.Warmup * float64(x.Trials*len(x.Arms))
+		x.Seconds = time.Duration(e.Workload.Duration).Seconds() / float64(x.Trials)
+	} else {
+		x.Seconds = x.Block * float64(len(x.Arms))
+	}
+	x.PlannedSeconds = starting + warming + x.Seconds*float64(x.Trials)
+	return x
+}
+
+func (c *compiler) arms(x *Experiment, e *scenarios.Experiment) {
+	base := fmt.Sprintf("experiments[%d]", e.Index)
+	for _, cell := range e.Cells() {
+		arm := Arm{Experiment: x.Name, Role: Ordinary, Axes: map[string]string{}, Settings: cell.Settings}
+		names := make([]string, 0, len(cell.Axes))
+		for _, axis := range cell.Axes {
+			arm.Axes[axis.Axis] = axis.Value
+			names = append(names, axis.Axis+"="+axis.Value)
+		}
+		arm.Name = x.Name
+		if len(names) > 0 {
+			arm.Name += "/" + strings.Join(names, ",")
+		}
+		if x.Kind == Handshakes {
+			arm.Settings = handshakeOnly(arm.Settings)
+		}
+		c.policy(base, &arm)
+		x.Arms = append(x.Arms, arm)
+	}
+	x.Arms = withControls(x.Name, x.Arms)
+}
+
+// policy fills the arm's policy from its strategies.
+func (c *compiler) policy(base string, arm *Arm) {
+	policy, err := origin.NewPolicy(originHost, arm.Settings.Origin.Strategies, policySettings(&arm.Settings))
+	if err != nil {
+		c.problem(base+".origin.strategies", "%v", err)
+	}
+	arm.Policy = policy
+}
+
+// handshakeOnly is the load of a handshake experiment: one viewer after the
+// other, a connection each, no cache.
+func handshakeOnly(s scenarios.Settings) scenarios.Settings {
+	s.Edge.Pool.Reuse = false
+	s.Edge.Cache.Capacity = 0
+	s.Workload.Arrivals = scenarios.Arrivals{Model: "closed"}
+	s.Workload.Objects = scenarios.Objects{Model: "one"}
+	s.Origin.Response.Size = 1
+	s.Origin.Response.Delay = 0
+	return s
+}
+
+// withControls adds what makes the figures of the others believable: the
+// same exchange over plain TCP, and one arm twice. Both copy the last arm in
+// document order, as a rule the one with everything switched on.
+func withControls(experiment string, arms []Arm) []Arm {
+	if len(arms) == 0 {
+		return arms
+	}
+	last := arms[len(arms)-1]
+	plain := last
+	plain.Name, plain.Role, plain.Plaintext = experiment+"/plain-tcp", Baseline, true
+	plain.Axes = nil
+	plain.Settings.Origin.Strategies = []string{}
+	plain.Policy = origin.Policy{Host: originHost}
+	double := last
+	double.Name, double.Role, double.Doubles = experiment+"/aa", Double, last.Name
+	double.Axes = maps.Clone(last.Axes)
+	return append(arms, plain, double)
+}
+
+func (c *compiler) bypass(x *Experiment, e *scenarios.Experiment) {
+	x.Kind, x.Trials, x.Warmup = Bypass, 1, 0
+	x.Bypass = &BypassPlan{Cases: e.Bypass.Cases, Strategies: e.Bypass.Strategies, TLS: e.Bypass.TLS}
+	base := fmt.Sprintf("experiments[%d].bypass", e.Index)
+	known := true
+	for i, id := range e.Bypass.Cases {
+		if _, ok := bypass.AttemptNamed(id); !ok {
+			known = false
+			c.problem(fmt.Sprintf("%s.cases[%d]", base, i), "unknown case %q: originpull list cases names them", id)
+		}
+	}
+	if !known {
+		return
+	}
+	rows, err := bypass.Rows(x.bypassPlan())
+	if err != nil {
+		c.problem(base, "%v", err)
+		return
+	}
+	x.PlannedSeconds = attemptSeconds*float64(len(rows)) + serverSeconds*float64(policies(rows))
+}
+
+// bypassPlan is the plan in the attempts' own terms.
+func (x *Experiment) bypassPlan() bypass.Plan {
+	return bypass.Plan{Cases: x.Bypass.Cases, Strategies: x.Bypass.Strategies, TLS: x.Bypass.TLS}
+}
+
+// policies counts the distinct policies, each a server start.
+func policies(rows []bypass.Planned) int {
+	distinct := map[[2]string]bool{}
+	for _, row := range rows {
+		distinct[[2]string{row.Strategy, row.Mistake}] = true
+	}
+	return len(distinct)
+}
+
+// outline is what expectations may refer to.
+func (c *compiler) outline(plan *Plan) results.Outline {
+	var o results.Outline
+	for _, x := range plan.Experiments {
+		if x.Kind == Bypass {
+			o.Bypass = append(o.Bypass, x.Name)
+		}
+		for i := range x.Arms {
+			a := &x.Arms[i]
+			o.Arms = append(o.Arms, results.ArmRef{Name: a.Name, Experiment: a.Experiment, Role: results.Role(a.Role), Axes: a.Axes})
+		}
+	}
+	return o
+}
+
+// rules parses and checks expectations before anything starts.
+func (c *compiler) rules(rules []scenarios.Rule, outline results.Outline, experiment string) []string {
+	var texts []string
+	for _, rule := range rules {
+		expression, err := results.ParseExpression(rule.Text)
+		if err == nil {
+			err = expression.Check(outline, experiment)
+		}
+		if err != nil {
+			c.problem(rule.Path, "%v", err)
+			continue
+		}
+		texts = append(texts, rule.Text)
+	}
+	return texts
+}

@@ -1,0 +1,176 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/originpull/originpull/results"
+)
+
+// collected is one arm with everything its trials yielded.
+type collected struct {
+	arm    *Arm
+	trials []armTrial
+	merged results.Summary // of the trials that ended well
+}
+
+// costExperiment measures the arms of an experiment against each other.
+func (r *run) costExperiment(ctx context.Context, x *Experiment) error {
+	lab, err := newLab()
+	if err != nil {
+		return err
+	}
+	arms := make([]collected, len(x.Arms))
+	for i := range arms {
+		arms[i].arm = &x.Arms[i]
+	}
+	rounds := 0
+	for index := 1; index <= x.Trials && ctx.Err() == nil; index++ {
+		trials := r.trial(ctx, x, index, lab, func(ctx context.Context, pairs []*pair) {
+			rounds = max(rounds, r.measure(ctx, x, index, pairs))
+		})
+		for i := range arms {
+			arms[i].trials = append(arms[i].trials, trials[i])
+		}
+	}
+	if err := r.collect(x, arms, rounds); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// measure is one trial's blocks; it returns how many rounds it did.
+func (r *run) measure(ctx context.Context, x *Experiment, index int, pairs []*pair) int {
+	at := func(arm string, within float64) {
+		done := (float64(index-1) + within) / float64(x.Trials)
+		r.progress(x, Progress{Arm: arm, Arms: len(x.Arms), Trial: index, Trials: x.Trials}, done)
+	}
+	at("", 0)
+	if x.Kind == Handshakes {
+		return interleave(ctx, x, pairs, func(within float64) { at("", within) })
+	}
+	i := 0
+	oneBlock(ctx, x, pairs, func(p *pair) {
+		at(p.arm.Name, float64(i)/float64(len(pairs)))
+		i++
+	})
+	return 1
+}
+
+// collect turns what the arms yielded into the document.
+func (r *run) collect(x *Experiment, arms []collected, rounds int) error {
+	r.result.Experiments = append(r.result.Experiments, results.Experiment{
+		Name: x.Name, Kind: string(x.Kind), Trials: x.Trials, Rounds: rounds,
+		Block: x.Block, PlannedSeconds: x.PlannedSeconds,
+	})
+	base := baselineOf(arms)
+	for i := range arms {
+		if err := r.collectArm(x, &arms[i], base); err != nil {
+			return err
+		}
+	}
+	r.comparePairs(x, arms, base)
+	return nil
+}
+
+func baselineOf(arms []collected) *collected {
+	i := slices.IndexFunc(arms, func(c collected) bool { return c.arm.Role == Baseline })
+	if i < 0 {
+		return nil
+	}
+	return &arms[i]
+}
+
+func (r *run) collectArm(x *Experiment, c *collected, base *collected) error {
+	arm := results.Arm{
+		Name: c.arm.Name, Experiment: x.Name, Role: results.Role(c.arm.Role), Doubles: c.arm.Doubles,
+		Axes: c.arm.Axes, Labels: armLabels(c), Metrics: map[string]results.Value{}, Histograms: map[string]string{},
+	}
+	if arm.Axes == nil {
+		arm.Axes = map[string]string{}
+	}
+	for i := range c.trials {
+		t := &c.trials[i]
+		if t.err != nil && arm.Error == "" {
+			arm.Error = fmt.Sprintf("trial %d: %v", t.index, t.err)
+		}
+		arm.Trials = append(arm.Trials, results.Trial{
+			Index: t.index, Complete: t.err == nil, Metrics: trialMetrics(x, t, trialBase(base, i)),
+		})
+		if t.err != nil || t.edge == nil {
+			continue
+		}
+		if err := c.merged.Merge(t.edge.Summary); err != nil {
+			return fmt.Errorf("%s: trial %d: %w", arm.Name, t.index, err)
+		}
+		r.reconcile(c.arm, t)
+	}
+	if c.merged.Histograms != nil {
+		arm.Histograms = c.merged.Histograms
+	}
+	if err := armMetrics(x, c, &arm); err != nil {
+		return fmt.Errorf("%s: %w", arm.Name, err)
+	}
+	r.generator(x, c, &arm)
+	r.result.Arms = append(r.result.Arms, arm)
+	return nil
+}
+
+// trialBase is the baseline's trial of the same index, or nil.
+func trialBase(base *collected, i int) *armTrial {
+	if base == nil || i >= len(base.trials) || base.trials[i].err != nil {
+		return nil
+	}
+	return &base.trials[i]
+}
+
+// reconcile compares the two ends' counts of connections: every one that the
+// edge made must have ended at the origin in one of the known ways. A run in
+// which they differ lost or invented connections and proves nothing.
+func (r *run) reconcile(arm *Arm, t *armTrial) {
+	o := t.origin
+	tally := results.Tally{Arm: arm.Name, Connects: t.edge.Total.Pool.Connects, Handshakes: o.Ended()}
+	v := &r.result.Validity
+	if tally.Connects != tally.Handshakes {
+		v.Reconciled = false
+		v.Warnings = append(v.Warnings, fmt.Sprintf("%s, trial %d: the edge made %d connections, the origin saw %d end",
+			arm.Name, t.index, tally.Connects, tally.Handshakes))
+	}
+	for i := range v.Tallies {
+		if v.Tallies[i].Arm == tally.Arm {
+			v.Tallies[i].Connects += tally.Connects
+			v.Tallies[i].Handshakes += tally.Handshakes
+			return
+		}
+	}
+	v.Tallies = append(v.Tallies, tally)
+}
+
+// generator says whether the load came when it was due (rule 4: late when
+// send.error.p99 exceeds the larger of 5 ms and 20 % of latency.p99; met when
+// sent ÷ scheduled is within 0.1 %).
+func (r *run) generator(x *Experiment, c *collected, arm *results.Arm) {
+	if x.Kind != Requests || c.arm.Settings.Workload.Arrivals.Model == "closed" {
+		return
+	}
+	late, measured := arm.Metrics["send.error.p99"]
+	if !measured {
+		return
+	}
+	counts := c.merged.Counts
+	g := results.Generator{SendErrorP99: late.Value, Scheduled: counts[countRequests]}
+	g.Sent = g.Scheduled - counts[countDropped]
+	g.RateMet = g.Scheduled > 0 && float64(g.Scheduled-g.Sent) <= 0.001*float64(g.Scheduled)
+	g.Late = late.Value > max(5, 0.2*arm.Metrics["latency.p99"].Value)
+	v := &r.result.Validity
+	v.Generator[arm.Name] = g
+	if g.Late { // not invalid as a whole: only a rule on its latency is inconclusive
+		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: the generator was late (99 %% of requests sent within %.1f ms of their time): its latency is not valid, counts and CPU are",
+			arm.Name, late.Value))
+	}
+	if !g.RateMet {
+		v.Valid = false
+		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: %d of %d scheduled requests were never sent", arm.Name, g.Scheduled-g.Sent, g.Scheduled))
+	}
+}

@@ -1,0 +1,30 @@
+// Package sim is the experiment: it turns a scenario into a plan, runs the
+// plan with worker processes, and puts what they measured into a result.
+//
+// The pipeline:
+//
+//  1. [Compile] resolves a scenarios.Scenario into a [Plan]: experiments,
+//     arms with every default written out, a baseline and a double for each
+//     experiment that reports CPU, policies, planned seconds. It finds the
+//     problems that need the registries.
+//  2. [Run] takes the experiments one after the other. For every trial it
+//     starts a fresh pair of processes for each arm ([ServeWorker] is their
+//     other end), hands them their credentials over standard input, and grants
+//     blocks: one arm at a time, the order reversed each round.
+//  3. CPU is read from the workers' CPU clocks at the start of each block, so
+//     that everything an arm does until its next block is its own cost.
+//  4. Workers record; only summaries cross the pipe, when a trial is drained.
+//     Both ends' connections are then reconciled.
+//  5. The trials become arms, pairs and validity of a results.Result, and the
+//     expectations are evaluated on it.
+//
+// Invariants:
+//
+//   - Nothing after Compile reads a scenario.
+//   - A worker that dies fails its arm, with the worker's last words; the
+//     other arms go on, and no process is left.
+//   - An interrupted run keeps what was measured and says that it is not
+//     complete.
+//   - The n-th request of an arm asks for the same object in every run of one
+//     seed.
+package sim

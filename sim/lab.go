@@ -1,0 +1,228 @@
+package sim
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/originpull/originpull/edge"
+	"github.com/originpull/originpull/edge/cache"
+	"github.com/originpull/originpull/edge/pool"
+	"github.com/originpull/originpull/origin"
+	"github.com/originpull/originpull/pki"
+	"github.com/originpull/originpull/scenarios"
+	"github.com/originpull/originpull/wire"
+)
+
+// Names of the credentials that a plan refers to.
+const (
+	credOrigin = "origin"      // the origin's certificate, and the roots that edges trust
+	credEdge   = "edge"        // the edge's certificate, and the roots and revocations that origins use
+	credSecret = "edge-secret" // the value of the secret header
+)
+
+// Names of the two ends.
+const (
+	originHost = "origin.test"
+	edgeName   = "edge.originpull.test"
+)
+
+// lab issues the credentials of an experiment. Arms with the same kind of
+// certificate share one authority, so that an arm and its double differ in
+// nothing.
+type lab struct {
+	mu     sync.Mutex
+	issued map[scenarios.Certificate]credentialSet
+	secret string
+}
+
+func newLab() (*lab, error) {
+	var random [24]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return nil, fmt.Errorf("drawing a secret: %w", err)
+	}
+	return &lab{issued: map[scenarios.Certificate]credentialSet{}, secret: hex.EncodeToString(random[:])}, nil
+}
+
+// credentials returns what the two ends of an arm are handed: to each only
+// what it needs.
+func (l *lab) credentials(arm *Arm) (credentialSet, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kind := arm.Settings.Origin.Certificate
+	set, have := l.issued[kind]
+	if have {
+		return set, nil
+	}
+	set, err := l.issue(kind)
+	if err != nil {
+		return credentialSet{}, fmt.Errorf("issuing certificates for %s: %w", arm.Name, err)
+	}
+	l.issued[kind] = set
+	return set, nil
+}
+
+func (l *lab) issue(kind scenarios.Certificate) (credentialSet, error) {
+	authority, err := pki.New(pki.Config{Key: pki.KeyType(kind.Key), Intermediates: kind.Chain - 1})
+	if err != nil {
+		return credentialSet{}, err
+	}
+	server, err := authority.Issue(pki.Request{Name: originHost, Usage: pki.ServerAuth, DNSNames: []string{originHost}})
+	if err != nil {
+		return credentialSet{}, err
+	}
+	client, err := authority.Issue(pki.Request{Name: edgeName, Usage: pki.ClientAuth, DNSNames: []string{edgeName}})
+	if err != nil {
+		return credentialSet{}, err
+	}
+	revoked, err := authority.RevocationList()
+	if err != nil {
+		return credentialSet{}, err
+	}
+	roots := string(authority.Roots())
+	secrets := map[string]string{credSecret: l.secret}
+	return credentialSet{
+		client: client.Leaf,
+		origin: pki.Credentials{
+			Certificates:    map[string]pki.KeyPair{credOrigin: server.KeyPair()},
+			Roots:           map[string]string{credEdge: roots},
+			RevocationLists: map[string]string{credEdge: string(revoked)},
+			Secrets:         secrets,
+		},
+		edge: pki.Credentials{
+			Certificates: map[string]pki.KeyPair{credEdge: client.KeyPair()},
+			Roots:        map[string]string{credOrigin: roots},
+			Secrets:      secrets,
+		},
+	}, nil
+}
+
+// policySettings is what the strategies fill an arm's policy from. Subject and
+// leaf pins get their value when the certificate is issued: see pinned.
+func policySettings(s *scenarios.Settings) origin.Settings {
+	settings := origin.Settings{
+		EdgeAddresses:  edgePrefixes(),
+		SecretHeader:   s.Origin.Header.Name,
+		Secret:         credSecret,
+		ClientRoots:    credEdge,
+		RevocationList: credEdge,
+		Pin:            origin.Pin(s.Origin.MTLS.Pin),
+	}
+	if settings.Pin == origin.PinSAN {
+		settings.PinValue = edgeName
+	}
+	return settings
+}
+
+// originConfig is the built-in origin that an arm asks for.
+func originConfig(s *Start) origin.Config {
+	o := s.Arm.Settings.Origin
+	cfg := origin.Config{
+		Policy:      s.Arm.Policy,
+		Credentials: s.Credentials,
+		Certificate: s.Certificate,
+		AuditLevel:  auditLevel(o.Audit),
+		Response: origin.Response{
+			Size: int64(o.Response.Size), Delay: time.Duration(o.Response.Delay),
+			Status: o.Response.Status, CacheControl: o.Response.CacheControl,
+		},
+	}
+	if s.Certificate != "" {
+		cfg.Group, cfg.Tickets = s.Arm.Settings.Edge.TLS.Group, o.Tickets
+	}
+	return cfg
+}
+
+// auditLevel is the scenario's word in the origin's terms; off has no level,
+// it has no file either.
+func auditLevel(word string) origin.Level {
+	if word == "refused" {
+		return origin.LevelRefused
+	}
+	return origin.LevelAll
+}
+
+// pinned returns the policy with its pin set to the client certificate that
+// was really issued.
+func pinned(p origin.Policy, set credentialSet) (origin.Policy, error) {
+	if !p.Uses(origin.MTLS) || p.Pin == origin.PinNone {
+		return p, nil
+	}
+	value, err := p.Pin.Value(set.client)
+	if err != nil {
+		return p, fmt.Errorf("pinning the edge's certificate: %w", err)
+	}
+	p.PinValue = value
+	return p, nil
+}
+
+// edgeConfig is the edge that an arm asks for.
+func edgeConfig(s *Start) (edge.Config, error) {
+	e := s.Arm.Settings.Edge
+	cfg := edge.Config{
+		Host: originHost,
+		Pool: pool.Config{
+			Reuse: e.Pool.Reuse, IdleTimeout: time.Duration(e.Pool.IdleTimeout), MaxConnections: e.Pool.MaxConnections,
+		},
+		Cache:  cache.Config{Capacity: int64(e.Cache.Capacity)},
+		Target: pool.Target{Address: s.Origin, Dialer: wire.Dialer{Source: s.Source}},
+	}
+	if s.Arm.Policy.Uses(origin.Header) {
+		secret, err := s.Credentials.Secret(credSecret)
+		if err != nil {
+			return edge.Config{}, err
+		}
+		cfg.Header = [][2]string{{s.Arm.Settings.Origin.Header.Name, secret}}
+	}
+	if s.Arm.Plaintext {
+		return cfg, nil
+	}
+	roots, err := s.Credentials.Pool(credOrigin)
+	if err != nil {
+		return edge.Config{}, err
+	}
+	base := &tls.Config{RootCAs: roots, ServerName: originHost}
+	if s.Arm.Policy.Uses(origin.MTLS) {
+		certificate, err := s.Credentials.Certificate(credEdge)
+		if err != nil {
+			return edge.Config{}, err
+		}
+		base.Certificates = []tls.Certificate{certificate}
+		cfg.Target.Identity = credEdge
+	}
+	profile := wire.Profile{Version: e.TLS.Version, Group: e.TLS.Group, Resumption: e.TLS.Resumption}
+	cfg.Target.ServerName = originHost
+	cfg.Target.TLS = profile.Client(base)
+	return cfg, nil
+}
+
+// edgeAddress is the loopback address that edges dial from, apart from every
+// other client's. Only Linux routes the whole of 127.0.0.0/8 to loopback.
+func edgeAddress() netip.Addr {
+	if runtime.GOOS == "linux" {
+		return netip.AddrFrom4([4]byte{127, 0, 1, 1})
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+}
+
+// edgePrefixes is what an allowlist lets in.
+func edgePrefixes() []netip.Prefix {
+	if runtime.GOOS == "linux" {
+		return []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{127, 0, 1, 0}), 24)}
+	}
+	return []netip.Prefix{netip.PrefixFrom(edgeAddress(), 32)}
+}
+
+// trialSeed derives a trial's seed: trials differ, runs of one seed do not.
+func trialSeed(seed uint64, index int) uint64 {
+	return seed*0x9e3779b97f4a7c15 + uint64(index)
+}
+
+// workerEnv makes every worker use one processor at a time: the CPU of one
+// connection is measured, not how two processors share it.
+func workerEnv() []string { return []string{"GOMAXPROCS=1"} }

@@ -1,0 +1,170 @@
+package sim
+
+import (
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/originpull/originpull/results"
+)
+
+// trialMetrics is what one trial of one arm contributes to the statistics.
+func trialMetrics(x *Experiment, t *armTrial, base *armTrial) map[string]float64 {
+	m := map[string]float64{}
+	if t.edge != nil {
+		for name, v := range countMetrics(x, t.edge.Summary.Counts, t.edge.Total.Cache.Hits+t.edge.Total.Cache.Misses > 0) {
+			m[name] = v
+		}
+	}
+	edgeCPU, originCPU := perUnit(t.blocks)
+	if t.noCPU != nil || len(edgeCPU) == 0 {
+		return m
+	}
+	m["request.cpu.edge"], m["request.cpu.origin"] = median(edgeCPU), median(originCPU)
+	if x.Kind != Handshakes || base == nil {
+		return m
+	}
+	if base == t { // the baseline's own figure is what the others are net of
+		m["handshake.cpu.edge"], m["handshake.cpu.origin"] = m["request.cpu.edge"], m["request.cpu.origin"]
+	} else if baseEdge, baseOrigin := perUnit(base.blocks); len(baseEdge) > 0 {
+		m["handshake.cpu.edge"] = m["request.cpu.edge"] - median(baseEdge)
+		m["handshake.cpu.origin"] = m["request.cpu.origin"] - median(baseOrigin)
+	}
+	return m
+}
+
+// perUnit returns the CPU per handshake or request of every block, in
+// microseconds, of edge and origin.
+func perUnit(blocks []blockCost) (edge, origin []float64) {
+	for _, b := range blocks {
+		if b.count == 0 {
+			continue
+		}
+		n := float64(b.count) * float64(time.Microsecond)
+		edge = append(edge, float64(b.edge)/n)
+		origin = append(origin, float64(b.origin)/n)
+	}
+	return edge, origin
+}
+
+// median of a non-empty slice.
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}
+
+// countMetrics derives counts and shares from what edges counted.
+func countMetrics(x *Experiment, c map[string]int64, cached bool) map[string]float64 {
+	m := map[string]float64{
+		"requests.count":    float64(c[countRequests]),
+		"requests.failed":   float64(c[countFailed]),
+		"requests.dropped":  float64(c[countDropped]),
+		"connect.count":     float64(c[countConnects]),
+		"handshake.full":    float64(c[countHandshakeFull]),
+		"handshake.resumed": float64(c[countHandshakeResumed]),
+		"handshake.failed":  float64(c[countHandshakeFailed]),
+	}
+	viewers, pulls := float64(c[countRequests]), float64(c[countOrigin])
+	if x.Kind != Requests || viewers == 0 {
+		return m
+	}
+	m["origin.requests"] = pulls
+	m["origin.bytes"] = float64(c[countOriginBytes])
+	m["origin.connections"] = float64(c[countConnects])
+	m["origin.offload"] = 1 - pulls/viewers
+	m["handshake.per1000"] = 1000 * float64(c[countHandshakeFull]+c[countHandshakeResumed]+c[countHandshakeFailed]) / viewers
+	if pulls > 0 {
+		m["reuse.ratio"] = float64(c[countReused]) / pulls
+	}
+	if cached {
+		m["cache.hit.ratio"] = float64(c[countHit]) / viewers
+		m["cache.collapsed"] = float64(c[countCollapsed])
+	}
+	return m
+}
+
+// armMetrics fills an arm's metrics from all its trials.
+func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
+	good := 0
+	for _, t := range arm.Trials {
+		if t.Complete {
+			good++
+		}
+	}
+	if good == 0 {
+		return nil // no sample is never a zero
+	}
+	cached := slices.ContainsFunc(arm.Trials, func(t results.Trial) bool { _, ok := t.Metrics["cache.hit.ratio"]; return ok })
+	for name, v := range countMetrics(x, c.merged.Counts, cached) {
+		arm.Metrics[name] = results.NewValue(name, v, good)
+	}
+	for _, name := range []string{"handshake.cpu.edge", "handshake.cpu.origin", "request.cpu.edge", "request.cpu.origin"} {
+		if i := results.MeanInterval(trialValues(arm.Trials, name), results.Confidence); i.N > 0 {
+			arm.Metrics[name] = results.NewValue(name, i.Mean, i.N).Within(i.Low, i.High)
+		}
+	}
+	for name, r := range c.merged.Exact {
+		// The largest value stands for the range: a rule that holds for it
+		// holds for all, and a range that is not one value shows.
+		arm.Metrics[name] = results.NewValue(name, float64(r.Max), int(r.N)).Within(float64(r.Min), float64(r.Max))
+	}
+	if x.Kind == Requests {
+		scheduled, span := float64(c.merged.Counts[countRequests]), x.Block*float64(good)
+		sent := scheduled - float64(c.merged.Counts[countDropped])
+		arm.Metrics["rate.offered"] = results.NewValue("rate.offered", scheduled/span, good)
+		arm.Metrics["rate.achieved"] = results.NewValue("rate.achieved", sent/span, good)
+	}
+	return histogramMetrics(c, arm)
+}
+
+// histogramMetrics adds the percentiles of every histogram that has metrics.
+func histogramMetrics(c *collected, arm *results.Arm) error {
+	for name, encoded := range c.merged.Histograms {
+		h, err := results.DecodeHistogram(encoded)
+		if err != nil {
+			return fmt.Errorf("histogram %s: %w", name, err)
+		}
+		maps.Copy(arm.Metrics, results.Percentiles(name, h))
+	}
+	return nil
+}
+
+func trialValues(trials []results.Trial, name string) []float64 {
+	var values []float64
+	for _, t := range trials {
+		if v, ok := t.Metrics[name]; ok && t.Complete {
+			values = append(values, v)
+		}
+	}
+	return values
+}
+
+// armLabels is what a headline must name: server, library, key, and what was
+// really negotiated.
+func armLabels(c *collected) map[string]string {
+	o := c.arm.Settings.Origin
+	labels := map[string]string{
+		results.LabelServer:        o.Server,
+		results.LabelServerVersion: runtime.Version(),
+		results.LabelTLSLibrary:    "Go crypto/tls " + runtime.Version(),
+		results.LabelResumption:    strconv.FormatBool(c.arm.Settings.Edge.TLS.Resumption),
+		"tickets":                  strconv.FormatBool(o.Tickets),
+	}
+	if c.arm.Plaintext {
+		return map[string]string{results.LabelServer: o.Server, results.LabelServerVersion: runtime.Version()}
+	}
+	labels[results.LabelKey] = fmt.Sprintf("%s, chain of %d", o.Certificate.Key, o.Certificate.Chain)
+	for _, t := range c.trials {
+		if t.edge != nil {
+			maps.Copy(labels, t.edge.Labels)
+		}
+	}
+	return labels
+}

@@ -1,0 +1,56 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"sort"
+	"strconv"
+
+	"github.com/originpull/originpull/scenarios"
+)
+
+// objects decides which object each viewer asks for. The n-th request of a
+// run asks for the same object whatever the timing, so that a seeded hit
+// count is comparable.
+type objects struct {
+	next func() uint32
+}
+
+func newObjects(o scenarios.Objects, seed uint64) (*objects, error) {
+	switch o.Model {
+	case "one":
+		return &objects{next: func() uint32 { return 0 }}, nil
+	case "zipf":
+		return zipfObjects(o.Alpha, o.Count, seed), nil
+	case "trace":
+		keys, err := scenarios.TraceKeys(o.Trace)
+		if err != nil {
+			return nil, err
+		}
+		i := -1
+		return &objects{next: func() uint32 { i++; return keys[i%len(keys)] }}, nil
+	}
+	return nil, fmt.Errorf("unknown object model %q", o.Model)
+}
+
+// zipfObjects draws rank k with probability proportional to k^-alpha. The
+// standard library's Zipf generator needs alpha > 1; web workloads lie below.
+func zipfObjects(alpha float64, count int, seed uint64) *objects {
+	cumulative := make([]float64, count)
+	sum := 0.0
+	for k := range cumulative {
+		sum += math.Pow(float64(k+1), -alpha)
+		cumulative[k] = sum
+	}
+	random := rand.New(rand.NewPCG(seed, 0xd1342543de82ef95))
+	return &objects{next: func() uint32 {
+		u := random.Float64() * sum
+		return uint32(min(sort.SearchFloat64s(cumulative, u), count-1))
+	}}
+}
+
+// path is the request path of the next object.
+func (o *objects) path() string {
+	return "/o/" + strconv.FormatUint(uint64(o.next()), 10)
+}

@@ -1,0 +1,71 @@
+package sim
+
+import (
+	"math"
+	"testing"
+
+	"github.com/originpull/originpull/scenarios"
+)
+
+func TestObjectsRepeat(t *testing.T) {
+	for _, o := range []scenarios.Objects{
+		{Model: "one"},
+		{Model: "zipf", Alpha: 0.9, Count: 1000},
+		{Model: "trace", Trace: "web07"},
+	} {
+		a, err := newObjects(o, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := newObjects(o, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 1000 {
+			if x, y := a.path(), b.path(); x != y {
+				t.Fatalf("%s: request %d asks for %s and %s", o.Model, i, x, y)
+			}
+		}
+	}
+	if _, err := newObjects(scenarios.Objects{Model: "trace", Trace: "none"}, 1); err == nil {
+		t.Error("an unknown trace has objects")
+	}
+	if _, err := newObjects(scenarios.Objects{Model: "none"}, 1); err == nil {
+		t.Error("an unknown model has objects")
+	}
+}
+
+func TestTraceStartsAgain(t *testing.T) {
+	keys, err := scenarios.TraceKeys("web07")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := newObjects(scenarios.Objects{Model: "trace", Trace: "web07"}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 * len(keys) {
+		if got := o.next(); got != keys[i%len(keys)] {
+			t.Fatalf("request %d asks for %d, the trace for %d", i, got, keys[i%len(keys)])
+		}
+	}
+}
+
+func TestZipfFrequencies(t *testing.T) {
+	const n, count, alpha = 400_000, 50, 0.9
+	o := zipfObjects(alpha, count, 11)
+	seen := make([]float64, count)
+	for range n {
+		seen[o.next()]++
+	}
+	total := 0.0
+	for k := range count {
+		total += math.Pow(float64(k+1), -alpha)
+	}
+	for k := range count {
+		p := math.Pow(float64(k+1), -alpha) / total
+		if deviation := math.Abs(seen[k]/n - p); deviation > 5*math.Sqrt(p/n) {
+			t.Errorf("rank %d has share %.5f, want %.5f", k+1, seen[k]/n, p)
+		}
+	}
+}

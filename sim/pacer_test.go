@@ -1,0 +1,110 @@
+package sim
+
+import (
+	"context"
+	"math"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/originpull/originpull/scenarios"
+)
+
+func pacer(t *testing.T, model string, rate float64, seed uint64) Pacer {
+	t.Helper()
+	p, err := NewPacer(scenarios.Arrivals{Model: model, Rate: scenarios.Rate(rate)}, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestConstantPacerDoesNotDrift(t *testing.T) {
+	p := pacer(t, "constant", 3, 1) // a third of a second is not a whole number of ns
+	for range 3_000_000 {
+		p.Next()
+	}
+	if got := p.Next(); got != 1_000_000*time.Second {
+		t.Errorf("arrival 3,000,001 is due at %v, want 1,000,000 s", got)
+	}
+}
+
+func TestPoissonPacer(t *testing.T) {
+	const n, rate = 200_000, 500.0
+	p, again, other := pacer(t, "poisson", rate, 7), pacer(t, "poisson", rate, 7), pacer(t, "poisson", rate, 8)
+	var sum, squares float64
+	last, differ := time.Duration(0), false
+	for range n {
+		due := p.Next()
+		if due < last {
+			t.Fatalf("due times go back: %v after %v", due, last)
+		}
+		if due != again.Next() {
+			t.Fatal("one seed gave two schedules")
+		}
+		differ = differ || due != other.Next()
+		gap := (due - last).Seconds()
+		sum, squares, last = sum+gap, squares+gap*gap, due
+	}
+	if !differ {
+		t.Error("two seeds gave one schedule")
+	}
+	mean := sum / n
+	cv := math.Sqrt(squares/n-mean*mean) / mean
+	// Four standard errors: 1/√n for the mean and about √2/√n for the variation.
+	if math.Abs(mean*rate-1) > 4/math.Sqrt(n) || math.Abs(cv-1) > 4*math.Sqrt2/math.Sqrt(n) {
+		t.Errorf("mean gap %.6f s and variation %.4f, want 0.002 and 1", mean, cv)
+	}
+}
+
+func TestPacerRefuses(t *testing.T) {
+	for _, a := range []scenarios.Arrivals{{Model: "closed"}, {Model: "poisson"}, {Model: "constant", Rate: -1}} {
+		if _, err := NewPacer(a, 1); err == nil {
+			t.Errorf("%+v gave a schedule", a)
+		}
+	}
+}
+
+func TestTimerAlarm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := time.Now().Add(3 * time.Second)
+		if err := (timerAlarm{}).wait(t.Context(), at); err != nil || !time.Now().Equal(at) {
+			t.Errorf("woke at %v with %v, want %v", time.Now(), err, at)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		before := time.Now()
+		if err := (timerAlarm{}).wait(ctx, before.Add(time.Hour)); err == nil || time.Since(before) != time.Second {
+			t.Errorf("a cancelled alarm returned %v after %v", err, time.Since(before))
+		}
+	})
+}
+
+// The system's alarm never rings early, and ends with its context.
+func TestAlarm(t *testing.T) {
+	a := newAlarm()
+	defer func() {
+		if err := a.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for range 20 {
+		at := time.Now().Add(200 * time.Microsecond)
+		if err := a.wait(t.Context(), at); err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().Before(at) {
+			t.Fatal("the alarm rang early")
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.wait(ctx, time.Now().Add(time.Hour)); err == nil {
+		t.Error("a cancelled alarm waited")
+	}
+	ctx, cancel = context.WithCancel(t.Context())
+	time.AfterFunc(time.Millisecond, cancel)
+	if err := a.wait(ctx, time.Now().Add(time.Hour)); err == nil {
+		t.Error("an alarm outlived its context")
+	}
+}

@@ -1,0 +1,138 @@
+package sim
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+
+	"github.com/originpull/originpull/edge"
+	"github.com/originpull/originpull/origin"
+	"github.com/originpull/originpull/pki"
+	"github.com/originpull/originpull/results"
+)
+
+// The messages between the coordinator and a worker are JSON, one a line.
+// The coordinator writes start, then block or reload any number of times,
+// then drain; it asks and waits for the answer, never two at once. The end
+// of standard input means exit at once, so that no worker outlives its
+// coordinator.
+
+// Message types of the coordinator.
+const (
+	msgStart  = "start"
+	msgBlock  = "block"
+	msgReload = "reload"
+	msgDrain  = "drain"
+)
+
+// Message types of a worker.
+const (
+	msgReady     = "ready"
+	msgBlockDone = "block-done"
+	msgReloaded  = "reloaded"
+	msgSummary   = "summary"
+	msgError     = "error"
+)
+
+// Command is one line from the coordinator to a worker.
+type Command struct {
+	Type   string  `json:"type"`
+	Start  *Start  `json:"start,omitempty"`
+	Block  *Block  `json:"block,omitempty"`
+	Reload *Reload `json:"reload,omitempty"`
+}
+
+// Start hands a worker its part of the plan. Credentials travel here and
+// nowhere else: not in arguments, not in the environment, not in files.
+type Start struct {
+	Protocol    int             `json:"protocol"`
+	Seed        uint64          `json:"seed"`
+	Arm         Arm             `json:"arm"`
+	Credentials pki.Credentials `json:"credentials"`
+	Certificate string          `json:"certificate,omitempty"` // an origin's own, among the credentials; "" is plaintext
+	Audit       string          `json:"audit,omitempty"`       // file for an origin's audit log
+	Origin      netip.AddrPort  `json:"origin"`                // where an edge pulls from
+	Source      netip.Addr      `json:"source"`                // the address an edge dials from
+}
+
+// Block grants a worker the machine for a while.
+type Block struct {
+	Seconds float64 `json:"seconds"`
+	Discard bool    `json:"discard,omitempty"` // warm-up: nothing of it is recorded
+}
+
+// Reload changes an origin's policy.
+type Reload struct {
+	Policy      origin.Policy   `json:"policy"`
+	Credentials pki.Credentials `json:"credentials"`
+}
+
+// Answer is one line from a worker to the coordinator.
+type Answer struct {
+	Type      string         `json:"type"`
+	Error     string         `json:"error,omitempty"`
+	Protocol  int            `json:"protocol,omitempty"`
+	Addresses []string       `json:"addresses,omitempty"` // with ready, from an origin
+	Done      *BlockDone     `json:"done,omitempty"`
+	Edge      *EdgeSummary   `json:"edge,omitempty"`
+	Origin    *origin.Counts `json:"origin,omitempty"`
+}
+
+// BlockDone is what one block achieved.
+type BlockDone struct {
+	Count   int64   `json:"count"`   // handshakes or viewer requests
+	Failed  int64   `json:"failed"`  // of them
+	Seconds float64 `json:"seconds"` // really used
+	Error   string  `json:"error,omitempty"`
+}
+
+// EdgeSummary is everything an edge worker recorded.
+type EdgeSummary struct {
+	Summary results.Summary   `json:"summary"`
+	Total   edge.Stats        `json:"total"` // since the start, warm-up included: what reconciles with the origin
+	Labels  map[string]string `json:"labels"`
+}
+
+// maxLine bounds a message: a summary holds a dozen encoded histograms.
+const maxLine = 16 << 20
+
+// lineReader reads JSON lines.
+type lineReader struct{ scanner *bufio.Scanner }
+
+func newLineReader(r io.Reader) *lineReader {
+	s := bufio.NewScanner(r)
+	s.Buffer(make([]byte, 0, 64<<10), maxLine)
+	return &lineReader{scanner: s}
+}
+
+// next decodes one line into v; io.EOF at the end.
+func (l *lineReader) next(v any) error {
+	if !l.scanner.Scan() {
+		if err := l.scanner.Err(); err != nil {
+			return fmt.Errorf("reading a message: %w", err)
+		}
+		return io.EOF
+	}
+	if err := json.Unmarshal(l.scanner.Bytes(), v); err != nil {
+		return fmt.Errorf("reading a message: %w", err)
+	}
+	return nil
+}
+
+// writeLine writes v as one JSON line.
+func writeLine(w io.Writer, v any) error {
+	line, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("writing a message: %w", err)
+	}
+	if _, err := w.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("writing a message: %w", err)
+	}
+	return nil
+}
+
+// errEnded is how a worker says that its standard input ended.
+var errEnded = errors.New("standard input ended")

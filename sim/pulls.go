@@ -1,0 +1,227 @@
+package sim
+
+import (
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/originpull/originpull/edge"
+	"github.com/originpull/originpull/edge/cache"
+	"github.com/originpull/originpull/edge/pool"
+	"github.com/originpull/originpull/results"
+	"github.com/originpull/originpull/wire"
+)
+
+// pulled is one viewer's request, answered or not.
+type pulled struct {
+	due, sent, end time.Time // latency counts from due, service time from sent
+	reply          edge.Reply
+	err            error
+}
+
+// pullRecorder turns pulls into results. It is safe for concurrent use.
+type pullRecorder struct {
+	results *results.Recorder
+	arm     Arm
+
+	mu      sync.Mutex
+	discard bool
+	done    BlockDone
+	seen    map[string]string // what was really negotiated
+	wrong   error             // the first negotiation that the arm did not ask for
+}
+
+func newPullRecorder(arm Arm) *pullRecorder {
+	return &pullRecorder{results: results.NewRecorder(), arm: arm, seen: map[string]string{}}
+}
+
+// begin starts a block.
+func (r *pullRecorder) begin(b Block) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.discard, r.done = b.Discard, BlockDone{}
+}
+
+// end returns what the block recorded, and the first negotiation that the
+// arm did not ask for, which makes the arm worthless.
+func (r *pullRecorder) end() (BlockDone, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.done, r.wrong
+}
+
+// labels returns what was really negotiated.
+func (r *pullRecorder) labels() map[string]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.seen)
+}
+
+// skip counts a viewer in the block and reports whether the block is warm-up,
+// of which nothing else is recorded.
+func (r *pullRecorder) skip(failure error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.done.Count++
+	if failure != nil {
+		r.done.Failed++
+		if r.done.Error == "" {
+			r.done.Error = failure.Error()
+		}
+	}
+	return r.discard
+}
+
+// dropped counts a viewer that found the edge full.
+func (r *pullRecorder) dropped() {
+	if r.skip(nil) {
+		return
+	}
+	r.results.Add(countRequests, 1)
+	r.results.Add(countDropped, 1)
+}
+
+func (r *pullRecorder) record(p pulled) {
+	failure := r.failure(p)
+	if x := p.reply.Exchange; x != nil && x.Trace != nil && failure == nil {
+		r.negotiated(x.Trace)
+	}
+	if r.skip(failure) {
+		return
+	}
+	r.results.Add(countRequests, 1)
+	r.results.Time(timeSendError, p.sent.Sub(p.due))
+	if failure != nil {
+		r.results.Add(countFailed, 1)
+	} else {
+		r.results.Time(timeLatency, p.end.Sub(p.due))
+		r.results.Time(timeService, p.end.Sub(p.sent))
+	}
+	r.outcome(p.reply.Outcome)
+	if p.reply.Exchange != nil {
+		r.exchange(p.reply.Exchange, len(p.reply.Body))
+	}
+}
+
+// failure says why a viewer did not get what the scenario's origin gives.
+func (r *pullRecorder) failure(p pulled) error {
+	if p.err != nil {
+		return p.err
+	}
+	if want := r.arm.Settings.Origin.Response.Status; p.reply.Status != want {
+		return fmt.Errorf("status %d instead of %d", p.reply.Status, want)
+	}
+	return nil
+}
+
+func (r *pullRecorder) outcome(o cache.Outcome) {
+	switch o {
+	case cache.Hit:
+		r.results.Add(countHit, 1)
+	case cache.Collapsed:
+		r.results.Add(countCollapsed, 1)
+	case cache.Miss:
+		r.results.Add(countMiss, 1)
+	case cache.Pass:
+		r.results.Add(countPass, 1)
+	}
+}
+
+// exchange records what one pull did on the hop.
+func (r *pullRecorder) exchange(x *pool.Exchange, body int) {
+	r.results.Add(countOrigin, 1)
+	r.results.Add(countOriginBytes, int64(body))
+	r.results.Time(timeWait, x.Wait)
+	if x.Reused {
+		r.results.Add(countReused, 1)
+	}
+	if x.Trace == nil {
+		return
+	}
+	r.results.Add(countConnects, 1)
+	if r.arm.Plaintext {
+		r.connection(x.Trace)
+		return
+	}
+	switch {
+	case x.Failed == pool.StageTLS:
+		r.results.Add(countHandshakeFailed, 1)
+		return
+	case x.Trace.Resumed:
+		r.results.Add(countHandshakeResumed, 1)
+	default:
+		r.results.Add(countHandshakeFull, 1)
+	}
+	r.connection(x.Trace)
+}
+
+func (r *pullRecorder) connection(t *wire.Trace) {
+	r.results.Time(timeConnect, t.Connect)
+	r.results.Exact(exactFirstByteTurns, int64(t.FirstByteTurns))
+	r.results.Time(timeFirstByte, t.FirstByte)
+	if r.arm.Plaintext {
+		return
+	}
+	r.results.Time(timeHandshake, t.TLS)
+	r.results.Exact(exactTurns, int64(t.Turns))
+	r.results.Exact(exactFlights, int64(t.Flights))
+	r.results.Exact(exactSent, t.Sent)
+	r.results.Exact(exactReceived, t.Received)
+}
+
+// negotiated compares what a connection agreed on with what its arm asked
+// for. An arm that measured something else than its name says is an error,
+// not a result.
+func (r *pullRecorder) negotiated(t *wire.Trace) {
+	if r.arm.Plaintext {
+		return
+	}
+	asked := r.arm.Settings.Edge.TLS
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen["tls.version"], r.seen["cipher"] = t.Version, t.Cipher
+	if t.Group != "" { // a TLS 1.2 resumption has none
+		r.seen["group"] = t.Group
+	}
+	if r.wrong != nil {
+		return
+	}
+	if t.Version != asked.Version {
+		r.wrong = fmt.Errorf("asked for TLS %s, negotiated %s", asked.Version, t.Version)
+	} else if t.Group != "" && t.Group != asked.Group {
+		r.wrong = fmt.Errorf("asked for group %s, negotiated %s", asked.Group, t.Group)
+	}
+}
+
+// Names under which a worker records.
+const (
+	countRequests         = "requests"
+	countFailed           = "requests.failed"
+	countDropped          = "requests.dropped"
+	countHit              = "cache.hit"
+	countMiss             = "cache.miss"
+	countCollapsed        = "cache.collapsed"
+	countPass             = "cache.pass"
+	countOrigin           = "origin.requests"
+	countOriginBytes      = "origin.bytes"
+	countReused           = "origin.reused"
+	countConnects         = "connects"
+	countHandshakeFull    = "handshake.full"
+	countHandshakeResumed = "handshake.resumed"
+	countHandshakeFailed  = "handshake.failed"
+
+	timeLatency   = "latency"
+	timeService   = "service"
+	timeSendError = "send.error"
+	timeWait      = "pool.wait"
+	timeConnect   = "connect"
+	timeHandshake = "handshake"
+	timeFirstByte = "firstbyte"
+
+	exactTurns          = "handshake.rtts"
+	exactFirstByteTurns = "firstbyte.rtts"
+	exactFlights        = "handshake.flights"
+	exactSent           = "handshake.bytes.sent"
+	exactReceived       = "handshake.bytes.received"
+)

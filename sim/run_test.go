@@ -1,0 +1,300 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/originpull/originpull/results"
+)
+
+func mustRun(t *testing.T, plan *Plan) *results.Result {
+	t.Helper()
+	result, err := Run(t.Context(), plan, testConfig(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range result.Arms {
+		if a.Error != "" {
+			t.Fatalf("%s: %s", a.Name, a.Error)
+		}
+	}
+	if err := results.Validate(result); err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func TestHandshakeExperiment(t *testing.T) {
+	result := mustRun(t, compileText(t, handshakeScenario))
+	for arm, want := range map[string][3]float64{ // turns, first byte, flights
+		"h/edge.tls.version=1.2,auth=server": {2, 4, 4},
+		"h/edge.tls.version=1.2,auth=mtls":   {2, 4, 4},
+		"h/edge.tls.version=1.3,auth=server": {1, 3, 3},
+		"h/edge.tls.version=1.3,auth=mtls":   {1, 3, 3},
+	} {
+		a := result.Arm(arm)
+		if a == nil {
+			t.Fatalf("no arm %s", arm)
+		}
+		for i, name := range []string{"handshake.rtts", "firstbyte.rtts", "handshake.flights"} {
+			if v := a.Metrics[name]; v.Low != want[i] || v.High != want[i] || v.N == 0 {
+				t.Errorf("%s: %s is %+v, want exactly %v", arm, name, v, want[i])
+			}
+		}
+		if full := a.Metrics["handshake.full"].Value; full == 0 || full != a.Metrics["requests.count"].Value || full != a.Metrics["connect.count"].Value {
+			t.Errorf("%s: %v full handshakes, %v requests, %v connections", arm, full, a.Metrics["requests.count"].Value, a.Metrics["connect.count"].Value)
+		}
+		if a.Labels["tls.version"] != a.Axes["edge.tls.version"] || a.Labels["group"] != "x25519" || a.Labels["cipher"] == "" {
+			t.Errorf("%s negotiated %v", arm, a.Labels)
+		}
+	}
+	if !result.Complete || !result.Validity.Reconciled || len(result.Validity.Tallies) != 6 {
+		t.Errorf("complete %v, validity %+v", result.Complete, result.Validity)
+	}
+	if v := result.Arm("h/plain-tcp").Metrics; v["firstbyte.rtts"].Value != 2 || v["handshake.full"].Value != 0 {
+		t.Errorf("the baseline measured %+v", v)
+	}
+	checkPairs(t, result)
+}
+
+func checkPairs(t *testing.T, result *results.Result) {
+	t.Helper()
+	if processCPUAvailable() != nil {
+		return
+	}
+	axes, doubles := 0, 0
+	for _, p := range result.Pairs {
+		if len(p.Estimates) != 2 {
+			t.Errorf("%s ÷ %s has %d estimates, want one per trial", p.A, p.B, len(p.Estimates))
+		}
+		if p.Role == results.PairAA {
+			doubles++
+		} else {
+			axes++
+		}
+	}
+	if axes != 8 || doubles != 2 {
+		t.Errorf("%d pairs on an axis and %d doubles, want 8 and 2", axes, doubles)
+	}
+	if aa := result.Validity.AA["h"]; len(aa) != 2 || aa["handshake.cpu.origin"].Ratio <= 0 {
+		t.Errorf("the A/A spread is %+v", aa)
+	}
+}
+
+func processCPUAvailable() error {
+	_, err := processCPU(os.Getpid())
+	return err
+}
+
+func TestRequestExperiment(t *testing.T) {
+	result := mustRun(t, compileText(t, `
+version: 1
+name: small
+edge: {tls: {version: "1.3"}}
+origin: {strategies: [mtls, header, allowlist], response: {cacheControl: max-age=60}}
+experiments:
+  - name: p
+    workload: {mode: requests, arrivals: {model: constant, rate: 300/s}, objects: {model: one}, duration: 300ms, warmup: 20ms}
+    compare:
+      - axis: edge
+        values:
+          - {name: cold, set: {edge.pool.reuse: false, edge.cache.capacity: 0}}
+          - {name: pool, set: {edge.pool.reuse: true, edge.cache.capacity: 0}}
+          - {name: cache, set: {edge.pool.reuse: true, edge.cache.capacity: 1MiB}}
+`))
+	metric := func(arm, name string) float64 { return result.Arm("p/edge=" + arm).Metrics[name].Value }
+	for _, arm := range []string{"cold", "pool", "cache"} {
+		if n := metric(arm, "requests.count"); n != 90 {
+			t.Errorf("%s: %v requests in 300 ms at 300/s, want 90", arm, n)
+		}
+		if metric(arm, "requests.failed") != 0 {
+			t.Errorf("%s: %v requests failed", arm, metric(arm, "requests.failed"))
+		}
+		if result.Arm("p/edge=" + arm).Metrics["latency.p50"].N != 90 {
+			t.Errorf("%s: latency has %d samples", arm, result.Arm("p/edge=" + arm).Metrics["latency.p50"].N)
+		}
+	}
+	if metric("cold", "reuse.ratio") != 0 || metric("cold", "handshake.per1000") != 1000 {
+		t.Errorf("without a pool: reuse %v, %v handshakes per 1000", metric("cold", "reuse.ratio"), metric("cold", "handshake.per1000"))
+	}
+	if metric("pool", "reuse.ratio") < 0.9 || metric("pool", "origin.offload") != 0 {
+		t.Errorf("with a pool: reuse %v, offload %v", metric("pool", "reuse.ratio"), metric("pool", "origin.offload"))
+	}
+	// The one object was fetched during the warm-up and stays fresh.
+	if metric("cache", "origin.requests") != 0 || metric("cache", "cache.hit.ratio") != 1 || metric("cache", "origin.offload") != 1 {
+		t.Errorf("with a cache: %v origin requests", metric("cache", "origin.requests"))
+	}
+	if !result.Validity.Reconciled {
+		t.Errorf("not reconciled: %+v", result.Validity)
+	}
+}
+
+func TestEveryMutualStrategyServesItsEdge(t *testing.T) {
+	for _, pin := range []string{"none", "subject", "san", "leaf"} {
+		result := mustRun(t, compileText(t, handshakeScenario,
+			"origin.mtls.pin="+pin, "origin.certificate.chain=2", "experiments.h.workload.trials=1"))
+		if n := result.Arm("h/edge.tls.version=1.3,auth=mtls").Metrics["handshake.full"].Value; n == 0 {
+			t.Errorf("pin %s: no handshake", pin)
+		}
+	}
+}
+
+// A worker that is killed fails its arm with the reason; the others go on.
+func TestKilledWorkerFailsItsArmOnly(t *testing.T) {
+	plan := compileText(t, handshakeScenario, "experiments.h.workload.trials=1")
+	r := newTestRun(t, plan)
+	x := &plan.Experiments[0]
+	lab, err := newLab()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []*pair
+	trials := r.trial(t.Context(), x, 1, lab, func(ctx context.Context, pairs []*pair) {
+		all = pairs
+		for round := range 4 {
+			if round == 2 {
+				kill(t, pairs[1].edge)
+				kill(t, pairs[2].origin)
+			}
+			for _, p := range pairs {
+				p.block(ctx, Block{Seconds: 0.005})
+			}
+		}
+	})
+	for i, trial := range trials {
+		killed := i == 1 || i == 2
+		if (trial.err != nil) != killed {
+			t.Errorf("%s: error %v", x.Arms[i].Name, trial.err)
+		}
+		if killed && !strings.Contains(trial.err.Error(), "signal: killed") {
+			t.Errorf("%s does not say why: %v", x.Arms[i].Name, trial.err)
+		}
+		if !killed && len(trial.blocks) != 4 {
+			t.Errorf("%s has %d blocks, want 4", x.Arms[i].Name, len(trial.blocks))
+		}
+	}
+	for _, p := range all {
+		for _, proc := range []*process{p.edge, p.origin} {
+			select {
+			case <-proc.exited:
+			default:
+				t.Errorf("%s is still running", proc.name)
+			}
+		}
+	}
+}
+
+func kill(t *testing.T, p *process) {
+	t.Helper()
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-p.exited
+}
+
+func newTestRun(t *testing.T, plan *Plan) *run {
+	t.Helper()
+	cfg := testConfig(t)
+	if err := os.MkdirAll(auditFolder(cfg), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return &run{plan: plan, cfg: cfg}
+}
+
+// An interrupted run keeps its trials and says that it is not complete.
+func TestInterruptedRunKeepsWhatItHas(t *testing.T) {
+	plan := compileText(t, handshakeScenario, "experiments.h.workload.trials=50", "experiments.h.workload.duration=5s")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	cfg := testConfig(t)
+	cfg.Progress = func(p Progress) {
+		if p.Trial == 2 {
+			cancel()
+		}
+	}
+	result, err := Run(ctx, plan, cfg)
+	if err == nil || result == nil {
+		t.Fatalf("an interrupted run returned %v, %v", result, err)
+	}
+	if result.Complete {
+		t.Error("an interrupted run calls itself complete")
+	}
+	arm := result.Arm("h/edge.tls.version=1.3,auth=mtls")
+	if arm == nil || len(arm.Trials) == 0 || !arm.Trials[0].Complete || arm.Metrics["handshake.full"].Value == 0 {
+		t.Fatalf("the first trial is lost: %+v", arm)
+	}
+	if err := results.Validate(result); err != nil {
+		t.Error(err)
+	}
+	if result.Conclude() != results.RunFailed {
+		t.Errorf("it concludes %q", result.Conclude())
+	}
+}
+
+// Nothing that a run leaves behind holds a key or the secret.
+func TestNoSecretIsKept(t *testing.T) {
+	plan := compileText(t, "version: 1\nname: h\norigin: {strategies: [mtls, header]}\nworkload: {mode: handshakes}\n")
+	r := newTestRun(t, plan)
+	lab, err := newLab()
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &plan.Experiments[0]
+	trials := r.trial(t.Context(), x, 1, lab, func(ctx context.Context, pairs []*pair) {
+		for _, p := range pairs {
+			p.block(ctx, Block{Seconds: 0.005})
+		}
+	})
+	for _, trial := range trials {
+		if trial.err != nil {
+			t.Fatal(trial.err)
+		}
+	}
+	files := 0
+	err = filepath.WalkDir(r.cfg.Folder, func(name string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		files++
+		text, err := os.ReadFile(name)
+		for _, secret := range []string{lab.secret, "PRIVATE KEY"} {
+			if bytes.Contains(text, []byte(secret)) {
+				t.Errorf("%s holds a secret", name)
+			}
+		}
+		return err
+	})
+	if err != nil || files == 0 {
+		t.Fatalf("looked at %d files: %v", files, err)
+	}
+}
+
+func TestBypassExperiment(t *testing.T) {
+	result := mustRun(t, compileText(t, `
+version: 1
+name: small
+experiments:
+  - name: b
+    bypass: {cases: [A01, A13, C04, C11], strategies: [allowlist, mtls], tls: ["1.3"]}
+    expect: ["bypass.unexpected == 0"]
+`))
+	ran := 0
+	for _, row := range result.Bypass {
+		if !row.OK {
+			t.Errorf("%s %s %q: predicted %s, measured %s: %s", row.Case, row.Strategy, row.Mistake, row.Predicted, row.Measured, row.Detail)
+		}
+		if row.Ran() {
+			ran++
+		}
+	}
+	if ran != 12 || len(result.Bypass) != 16 {
+		t.Errorf("%d of %d rows ran, want 12 of 16", ran, len(result.Bypass))
+	}
+	if len(result.Expectations) != 1 || !result.Expectations[0].Pass {
+		t.Errorf("expectations: %+v", result.Expectations)
+	}
+}

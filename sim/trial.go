@@ -1,0 +1,290 @@
+package sim
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/originpull/originpull/origin"
+	"github.com/originpull/originpull/pki"
+)
+
+// askTimeout bounds a worker's answer beyond the time its block was granted.
+const askTimeout = 20 * time.Second
+
+// interruptGrace is how long an interrupted run waits for a block under way,
+// so that its trial can still be drained and kept.
+const interruptGrace = 500 * time.Millisecond
+
+// pair is one arm of a trial: a fresh edge and a fresh origin process.
+type pair struct {
+	arm          *Arm
+	origin, edge *process
+	costs        []blockCost // one per measured block; in step with the rounds
+	clock        [2]cpuReading
+	trial        armTrial
+}
+
+// armTrial is what one arm yields in one trial.
+type armTrial struct {
+	index  int
+	blocks []blockCost
+	edge   *EdgeSummary
+	origin *origin.Counts
+	err    error // why the arm failed in this trial
+	noCPU  error // why it has no CPU figures
+}
+
+// blockCost is what one block cost, by the CPU clocks of the two processes.
+// A block's window ends where the arm's next begins, so that what a process
+// does after its block (closing connections, say) is charged to the arm and
+// not lost.
+type blockCost struct {
+	count        int64
+	edge, origin time.Duration
+}
+
+// cpuReading is the CPU clock of one process at the start of a block.
+type cpuReading struct {
+	at   time.Duration
+	good bool
+}
+
+// trial starts a fresh pair for every arm, runs body while all are alive,
+// then drains them. It fails only when the context ends; a pair that fails
+// carries its error and leaves the others alone.
+func (r *run) trial(ctx context.Context, x *Experiment, index int, lab *lab, body func(context.Context, []*pair)) []armTrial {
+	pairs := make([]*pair, len(x.Arms))
+	var wg sync.WaitGroup
+	starting := make(chan struct{}, 2) // more at once only fight for two cores
+	for i := range x.Arms {
+		pairs[i] = &pair{arm: &x.Arms[i], trial: armTrial{index: index}}
+		wg.Go(func() {
+			starting <- struct{}{}
+			defer func() { <-starting }()
+			if err := r.startPair(ctx, pairs[i], index, lab); err != nil {
+				pairs[i].trial.err = err
+			}
+		})
+	}
+	wg.Wait()
+	defer func() {
+		for _, p := range pairs {
+			wg.Go(p.stop)
+		}
+		wg.Wait()
+	}()
+	body(ctx, pairs)
+	trials := make([]armTrial, len(pairs))
+	for i, p := range pairs {
+		p.readClocks() // closes the last block's window
+		p.drain(ctx)
+		p.trial.blocks = p.costs
+		trials[i] = p.trial
+	}
+	return trials
+}
+
+// startPair starts the origin, then the edge that pulls from it.
+func (r *run) startPair(ctx context.Context, p *pair, index int, lab *lab) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	credentials, err := lab.credentials(p.arm)
+	if err != nil {
+		return err
+	}
+	start := Start{
+		Protocol: ProtocolVersion, Arm: *p.arm, Seed: trialSeed(r.plan.Seed, index),
+		Credentials: credentials.origin, Audit: auditFile(r.cfg, p.arm),
+	}
+	if start.Arm.Policy, err = pinned(p.arm.Policy, credentials); err != nil {
+		return err
+	}
+	if !p.arm.Plaintext {
+		start.Certificate = credOrigin
+	}
+	if p.origin, err = r.cfg.startProcess(RoleOrigin, "the origin of "+p.arm.Name, workerEnv()); err != nil {
+		return err
+	}
+	ready, err := p.origin.ask(ctx, Command{Type: msgStart, Start: &start})
+	if err != nil {
+		return err
+	}
+	if len(ready.Addresses) == 0 {
+		return fmt.Errorf("the origin of %s: %w", p.arm.Name, errNoAnswer)
+	}
+	if start.Origin, err = netip.ParseAddrPort(ready.Addresses[0]); err != nil {
+		return fmt.Errorf("the origin of %s: %w", p.arm.Name, err)
+	}
+	start.Credentials, start.Certificate, start.Audit, start.Source = credentials.edge, "", "", edgeAddress()
+	if p.edge, err = r.cfg.startProcess(RoleEdge, "the edge of "+p.arm.Name, workerEnv()); err != nil {
+		return err
+	}
+	_, err = p.edge.ask(ctx, Command{Type: msgStart, Start: &start})
+	return err
+}
+
+// block grants the pair one block and charges its CPU.
+func (p *pair) block(ctx context.Context, b Block) {
+	if p.trial.err != nil {
+		return
+	}
+	p.readClocks()
+	answer, err := p.grant(ctx, b)
+	if err == nil && answer.Done == nil {
+		err = fmt.Errorf("the edge of %s: %w", p.arm.Name, errNoAnswer)
+	}
+	if err == nil && answer.Done.Error != "" {
+		err = fmt.Errorf("the edge of %s: %d of %d failed; the first: %s", p.arm.Name, answer.Done.Failed, answer.Done.Count, answer.Done.Error)
+		if answer.Done.Failed < answer.Done.Count {
+			err = nil // some failures are a result, all failures are a broken arm
+		}
+	}
+	if err != nil {
+		p.fail(ctx, err)
+		return
+	}
+	if !b.Discard {
+		p.costs = append(p.costs, blockCost{count: answer.Done.Count})
+	}
+}
+
+// closeWindow charges the last block and opens no other: what an arm does
+// while others have long blocks is not its cost.
+func (p *pair) closeWindow() {
+	p.readClocks()
+	p.clock = [2]cpuReading{}
+}
+
+// grant asks for a block. An interrupt does not cut a short block off: its
+// trial could not be drained any more.
+func (p *pair) grant(ctx context.Context, b Block) (Answer, error) {
+	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), seconds(b.Seconds)+askTimeout)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(interruptGrace, cancel)
+		context.AfterFunc(detached, func() { timer.Stop() })
+	})
+	defer stop()
+	return p.edge.ask(detached, Command{Type: msgBlock, Block: &b})
+}
+
+// fail records why the pair is out. When the origin died the edge only sees
+// refused connections: the origin's own end is the better reason.
+func (p *pair) fail(ctx context.Context, err error) {
+	select {
+	case <-p.origin.exited:
+		err = p.origin.ended(ctx, err)
+	default:
+	}
+	p.trial.err = err
+}
+
+// readClocks closes the window of the last block and opens the next.
+func (p *pair) readClocks() {
+	if p.trial.err != nil || p.edge == nil || p.origin == nil {
+		return
+	}
+	for i, proc := range []*process{p.edge, p.origin} {
+		now, err := processCPU(proc.cmd.Process.Pid)
+		if err != nil {
+			p.trial.noCPU = err
+		}
+		if last := p.clock[i]; last.good && err == nil && len(p.costs) > 0 {
+			cost := &p.costs[len(p.costs)-1]
+			if i == 0 {
+				cost.edge += now - last.at
+			} else {
+				cost.origin += now - last.at
+			}
+		}
+		p.clock[i] = cpuReading{at: now, good: err == nil}
+	}
+}
+
+// drain collects the summaries: the edge first, because closing its idle
+// connections is what lets the origin finish.
+func (p *pair) drain(ctx context.Context) {
+	if p.trial.err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+	defer cancel()
+	answer, err := p.edge.ask(ctx, Command{Type: msgDrain})
+	if err != nil {
+		p.fail(ctx, err)
+		return
+	}
+	p.trial.edge = answer.Edge
+	if answer, err = p.origin.ask(ctx, Command{Type: msgDrain}); err != nil {
+		p.fail(ctx, err)
+		return
+	}
+	p.trial.origin = answer.Origin
+	if p.trial.edge == nil || p.trial.origin == nil {
+		p.trial.err = fmt.Errorf("%s: drain: %w", p.arm.Name, errNoAnswer)
+	}
+}
+
+func (p *pair) stop() {
+	if p.edge != nil {
+		p.edge.stop()
+	}
+	if p.origin != nil {
+		p.origin.stop()
+	}
+}
+
+// oneBlock grants every arm its warm-up and one long block, for latency under
+// load; the order is reversed every other trial.
+func oneBlock(ctx context.Context, x *Experiment, pairs []*pair, each func(*pair)) {
+	order := slices.Clone(pairs)
+	if len(pairs) > 0 && pairs[0].trial.index%2 == 0 {
+		slices.Reverse(order)
+	}
+	for _, p := range order {
+		if ctx.Err() != nil {
+			return
+		}
+		each(p)
+		p.block(ctx, Block{Seconds: x.Warmup, Discard: true})
+		p.block(ctx, Block{Seconds: x.Block})
+		p.closeWindow()
+	}
+}
+
+// interleave grants blocks round after round, one arm at a time, in the
+// order reversed each round, until the trial's time is spent. each is told
+// after every round which fraction is behind it.
+func interleave(ctx context.Context, x *Experiment, pairs []*pair, each func(within float64)) (rounds int) {
+	order := slices.Clone(pairs)
+	for _, p := range order {
+		p.block(ctx, Block{Seconds: x.Warmup, Discard: true})
+	}
+	started := time.Now()
+	for ctx.Err() == nil && (rounds < minRounds || time.Since(started) < seconds(x.Seconds)) {
+		for _, p := range order {
+			if ctx.Err() == nil {
+				p.block(ctx, Block{Seconds: x.Block})
+			}
+		}
+		slices.Reverse(order)
+		rounds++
+		each(min(1, time.Since(started).Seconds()/x.Seconds))
+	}
+	return rounds
+}
+
+// minRounds is how many rounds a trial does whatever its time: a median of
+// fewer says nothing.
+const minRounds = 4
+
+// credentialSet is what the two ends of an arm are handed.
+type credentialSet struct {
+	edge, origin pki.Credentials
+	client       *x509.Certificate // the edge's leaf
+}
