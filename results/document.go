@@ -18,7 +18,7 @@ type Result struct {
 	Environment  map[string]string `json:"environment,omitempty"` // of this machine: see the Env… keys
 	Started      time.Time         `json:"started"`
 	Elapsed      float64           `json:"elapsed"`  // seconds from start to verdict
-	Complete     bool              `json:"complete"` // false: interrupted, or ended before everything planned was measured
+	Complete     bool              `json:"complete"` // false: the run ended before its end; an arm that failed says so itself
 	Experiments  []Experiment      `json:"experiments"`
 	Arms         []Arm             `json:"arms"`
 	Pairs        []Pair            `json:"pairs"`

@@ -26,8 +26,14 @@ func example() *Result {
 	skipped := row("h3", "A13", "mtls", true)
 	skipped.Skipped, skipped.Measured = "no h3", VerdictNotRun
 	return &Result{
-		Experiments: []Experiment{{Name: "h", Kind: KindHandshakes}, {Name: "p", Kind: KindRequests}, {Name: "b", Kind: KindBypass, Rows: 3}, {Name: "c", Kind: KindBypass},
-			{Name: "h3", Kind: KindBypass, Rows: 1}, {Name: "never", Kind: KindBypass, Rows: 10}},
+		Experiments: []Experiment{
+			{Name: "h", Kind: KindHandshakes},
+			{Name: "p", Kind: KindRequests},
+			{Name: "b", Kind: KindBypass, Rows: 3},
+			{Name: "c", Kind: KindBypass},
+			{Name: "h3", Kind: KindBypass, Rows: 1},
+			{Name: "never", Kind: KindBypass, Rows: 10},
+		},
 		Arms: []Arm{
 			{Name: "h/tls=1.2", Experiment: "h", Role: RoleArm, Axes: axes("tls", "1.2"), Metrics: values(2, 300)},
 			{Name: "h/tls=1.3", Experiment: "h", Role: RoleArm, Axes: axes("tls", "1.3"), Metrics: values(1, 330)},

@@ -86,9 +86,23 @@ func TestCompare(t *testing.T) {
 		a, b    float64
 		outcome bool
 	}{
-		{"==", 1, 1, true}, {"==", 1, 1.0001, false}, {"!=", 1, 2, true}, {"!=", 1, 1, false}, {"<", 1, 2, true}, {"<", 2, 2, false},
-		{"<=", 2, 2, true}, {"<=", 3, 2, false}, {">", 3, 2, true}, {">", 2, 2, false}, {">=", 2, 2, true}, {">=", 1, 2, false},
-		{"==", 0.1 + 0.2, 0.3, true}, {"<", 0.3, 0.1 + 0.2, false}, {"!=", 0.1 + 0.2, 0.3, false}, {"==", 0, 0, true}, {"??", 1, 1, false},
+		{"==", 1, 1, true},
+		{"==", 1, 1.0001, false},
+		{"!=", 1, 2, true},
+		{"!=", 1, 1, false},
+		{"<", 1, 2, true},
+		{"<", 2, 2, false},
+		{"<=", 2, 2, true},
+		{"<=", 3, 2, false},
+		{">", 3, 2, true},
+		{">", 2, 2, false},
+		{">=", 2, 2, true},
+		{">=", 1, 2, false},
+		{"==", 0.1 + 0.2, 0.3, true},
+		{"<", 0.3, 0.1 + 0.2, false},
+		{"!=", 0.1 + 0.2, 0.3, false},
+		{"==", 0, 0, true},
+		{"??", 1, 1, false},
 	} {
 		if got := (&Expression{op: c.op}).compare(c.a, c.b); got != c.outcome {
 			t.Errorf("%v %s %v is %v", c.a, c.op, c.b, got)

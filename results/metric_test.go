@@ -109,8 +109,15 @@ func TestConvert(t *testing.T) {
 		from, to string
 		want     float64
 	}{
-		{1500, "us", "ms", 1.5}, {1500, "µs", "ms", 1.5}, {2, "s", "us", 2e6}, {95, "%", "ratio", 0.95}, {0.5, "ratio", "%", 50},
-		{3, "KiB", "B", 3072}, {7, "", "ms", 7}, {7, "rtt", "rtt", 7}, {1, "min", "s", 60},
+		{1500, "us", "ms", 1.5},
+		{1500, "µs", "ms", 1.5},
+		{2, "s", "us", 2e6},
+		{95, "%", "ratio", 0.95},
+		{0.5, "ratio", "%", 50},
+		{3, "KiB", "B", 3072},
+		{7, "", "ms", 7},
+		{7, "rtt", "rtt", 7},
+		{1, "min", "s", 60},
 	} {
 		if got, err := convert(c.value, c.from, c.to); err != nil || got != c.want {
 			t.Errorf("convert(%v, %q, %q) = %v, %v, want %v", c.value, c.from, c.to, got, err, c.want)

@@ -22,12 +22,18 @@ func TestLeastRecentlyUsedLeavesFirst(t *testing.T) {
 		path string
 		want Outcome
 	}{
-		{"/0", Miss}, {"/1", Miss}, {"/2", Miss},
+		{"/0", Miss},
+		{"/1", Miss},
+		{"/2", Miss},
 		{"/0", Hit},  // now /1 is the oldest
 		{"/3", Miss}, // pushes /1
-		{"/0", Hit}, {"/2", Hit}, {"/3", Hit},
+		{"/0", Hit},
+		{"/2", Hit},
+		{"/3", Hit},
 		{"/1", Miss}, // pushes /0
-		{"/2", Hit}, {"/3", Hit}, {"/1", Hit},
+		{"/2", Hit},
+		{"/3", Hit},
+		{"/1", Hit},
 		{"/0", Miss}, // pushes /2
 		{"/2", Miss}, // pushes /3
 	} {

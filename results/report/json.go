@@ -6,7 +6,9 @@ import (
 	"github.com/originpull/originpull/results"
 )
 
-var _ = register(format{
-	Format: Format{Name: "json", Title: "the whole result document, originpull.results/v1"},
-	render: func(out *bytes.Buffer, r *results.Result, _ Options) error { return results.Encode(out, r) },
-})
+func init() {
+	register(format{
+		Format: Format{Name: "json", Title: "the whole result document, originpull.results/v1"},
+		render: func(out *bytes.Buffer, r *results.Result, _ Options) error { return results.Encode(out, r) },
+	})
+}

@@ -32,13 +32,12 @@ type format struct {
 var formats []format
 
 // register adds a format. Its result lets a file register with a variable.
-func register(f format) struct{} {
+func register(f format) {
 	at, taken := slices.BinarySearchFunc(formats, f.Name, func(f format, name string) int { return strings.Compare(f.Name, name) })
 	if taken {
 		panic("report: format " + f.Name + " is registered twice")
 	}
 	formats = slices.Insert(formats, at, f)
-	return struct{}{}
 }
 
 // Formats lists the formats by name.

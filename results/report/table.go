@@ -10,10 +10,12 @@ import (
 	"github.com/originpull/originpull/results"
 )
 
-var _ = register(format{
-	Format: Format{Name: "table", Title: "a report to read in a terminal"},
-	render: renderTable,
-})
+func init() {
+	register(format{
+		Format: Format{Name: "table", Title: "a report to read in a terminal"},
+		render: renderTable,
+	})
+}
 
 const (
 	defaultWidth = 100

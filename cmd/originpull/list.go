@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/originpull/originpull/origin"
+	"github.com/originpull/originpull/results"
+	"github.com/originpull/originpull/scenarios"
+	"github.com/originpull/originpull/sim/bypass"
+)
+
+// lists is what can be listed.
+var lists = map[string]func(w io.Writer, verbose bool){
+	"scenarios": func(w io.Writer, _ bool) {
+		for _, entry := range scenarios.Library() {
+			_, _ = fmt.Fprintf(w, "%s\t%s\n", entry.Name, entry.Title)
+		}
+	},
+	"cases":    listCases,
+	"mistakes": listMistakes,
+	"strategies": func(w io.Writer, _ bool) {
+		for _, s := range origin.Strategies() {
+			_, _ = fmt.Fprintf(w, "%s\t%s\n", s.Name, s.Title)
+		}
+	},
+	"metrics": func(w io.Writer, _ bool) {
+		for _, m := range results.Metrics() {
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", m.Name, m.Unit, m.Title)
+		}
+	},
+}
+
+func listCases(w io.Writer, verbose bool) {
+	for _, a := range bypass.Attempts() {
+		_, _ = fmt.Fprintf(w, "%s\t%s\tan attacker who %s\n", a.ID, a.Title, a.Capability)
+		if !verbose {
+			continue
+		}
+		for i, step := range a.Steps {
+			_, _ = fmt.Fprintf(w, "\t  %d. %s\n", i+1, step)
+		}
+		for _, strategy := range slices.Sorted(maps.Keys(a.Mistakes)) {
+			_, _ = fmt.Fprintf(w, "\t  control under %s: %s\n", strategy, a.Mistakes[strategy])
+		}
+		_, _ = fmt.Fprintf(w, "\t  reference: %s\n", a.Reference)
+	}
+}
+
+func listMistakes(w io.Writer, verbose bool) {
+	for _, m := range origin.Mistakes() {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", m.Strategy, m.Name, m.Title)
+		if verbose {
+			_, _ = fmt.Fprintf(w, "\t\tfix: %s\n", m.Fix)
+		}
+	}
+}
+
+func init() {
+	register(func(s streams) *cobra.Command {
+		names := slices.Sorted(maps.Keys(lists))
+		var verbose bool
+		cmd := &cobra.Command{
+			Use: "list " + strings.Join(names, "|"), Short: "List what this build knows",
+			Args: checked(cobra.ExactArgs(1)), ValidArgs: names,
+			RunE: func(_ *cobra.Command, args []string) error {
+				list, known := lists[args[0]]
+				if !known {
+					return usage(fmt.Errorf("list: unknown list %q: it is %s", args[0], strings.Join(names, ", ")))
+				}
+				w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
+				list(w, verbose)
+				return w.Flush()
+			},
+		}
+		cmd.Flags().BoolVar(&verbose, "verbose", false, "with steps, controls, fixes and references")
+		return cmd
+	})
+}

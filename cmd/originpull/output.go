@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/viper"
+	"golang.org/x/term"
+
+	"github.com/originpull/originpull/results"
+	"github.com/originpull/originpull/results/report"
+)
+
+// addOutputFlags adds what every command that prints a report takes.
+func addOutputFlags(cmd *cobra.Command) {
+	cmd.Flags().String("format", "table", "how to print the result: "+strings.Join(formatNames(), ", "))
+	cmd.Flags().String("color", "auto", "auto, always or never")
+}
+
+// output is how a result is printed.
+type output struct {
+	format  string
+	options report.Options
+}
+
+func outputOptions(v *viper.Viper, w io.Writer) (output, error) {
+	o := output{format: v.GetString("format")}
+	if !slices.Contains(formatNames(), o.format) {
+		return o, usage(fmt.Errorf("unknown format %q: it is %s", o.format, strings.Join(formatNames(), ", ")))
+	}
+	switch color := v.GetString("color"); color {
+	case "always":
+		o.options.Color = true
+	case "never":
+	case "auto":
+		o.options.Color = isTerminal(w) && os.Getenv("NO_COLOR") == ""
+	default:
+		return o, usage(fmt.Errorf("unknown color %q: it is auto, always or never", color))
+	}
+	return o, nil
+}
+
+func formatNames() []string {
+	var names []string
+	for _, f := range report.Formats() {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+func (o output) render(w io.Writer, result *results.Result) error {
+	if err := report.Render(w, o.format, result, o.options); err != nil {
+		return failed(fmt.Errorf("printing the report: %w", err))
+	}
+	return nil
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
