@@ -13,5 +13,6 @@
 //     origin, what the exchange took.
 //
 // Invariant: Reply.Exchange is set exactly for the pulls that sent a request
-// to the origin themselves, so that requests at the origin are counted once.
+// to the origin themselves and whose viewer stayed, so that no request at the
+// origin is counted twice.
 package edge

@@ -41,7 +41,8 @@ type Reply struct {
 	Body    []byte
 	Outcome cache.Outcome
 	// Exchange is what this pull did at the origin; nil when it sent nothing
-	// there. It is set with an error too.
+	// there, or when its viewer left before it was done (Stats.Pool has it).
+	// It is set with an error too.
 	Exchange *pool.Exchange
 }
 
@@ -63,13 +64,13 @@ func New(cfg Config) (*Edge, error) {
 	if cfg.Host == "" {
 		return nil, errors.New("an edge needs the host that it pulls")
 	}
-	p, err := pool.New(cfg.Pool)
-	if err != nil {
-		return nil, fmt.Errorf("the edge's pool: %w", err)
-	}
 	c, err := cache.New(cfg.Cache)
 	if err != nil {
 		return nil, fmt.Errorf("the edge's cache: %w", err)
+	}
+	p, err := pool.New(cfg.Pool)
+	if err != nil {
+		return nil, fmt.Errorf("the edge's pool: %w", err)
 	}
 	return &Edge{cfg: cfg, pool: p, cache: c}, nil
 }

@@ -181,7 +181,7 @@ func (r *pullRecorder) negotiated(t *wire.Trace) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seen["tls.version"], r.seen["cipher"] = t.Version, t.Cipher
-	if t.Group != "" { // a TLS 1.2 resumption has none
+	if t.Group != "" {
 		r.seen["group"] = t.Group
 	}
 	if r.wrong != nil {

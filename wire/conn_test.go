@@ -48,7 +48,7 @@ func TestTurns(t *testing.T) {
 					if trace.Version != version || trace.Resumed != (i > 0) || trace.HelloRetry || trace.Cipher == "" || trace.Stage != StageHTTP {
 						t.Errorf("trace %+v", trace)
 					}
-					if trace.Group != group && !(version == "1.2" && trace.Resumed && trace.Group == "") {
+					if trace.Group != group {
 						t.Errorf("TLS %s, connection %d: group %q instead of %q", version, i, trace.Group, group)
 					}
 				}

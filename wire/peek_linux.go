@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"net"
 	"syscall"
 
@@ -42,7 +43,7 @@ func (k *kernelPeek) open(stream net.Conn) bool {
 	k.raw = raw
 	k.look = func(fd uintptr) bool {
 		k.poll[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP}
-		for k.n, k.err = unix.Poll(k.poll[:], 0); k.err == unix.EINTR; {
+		for k.n, k.err = unix.Poll(k.poll[:], 0); errors.Is(k.err, unix.EINTR); {
 			k.n, k.err = unix.Poll(k.poll[:], 0)
 		}
 		return true

@@ -37,7 +37,7 @@ type Trace struct {
 
 	Version    string // as in Profile.Version
 	Cipher     string // IANA name
-	Group      string // as in Profile.Group; "" when there was no key exchange
+	Group      string // as in Profile.Group; of a resumed TLS 1.2 session, the one that it began with
 	Resumed    bool
 	HelloRetry bool // the server asked for another key share (RFC 8446, section 4.1.4)
 

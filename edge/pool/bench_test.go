@@ -34,7 +34,7 @@ func TestPooledRequestAllocations(t *testing.T) {
 
 func pooled(t testing.TB, l *lab, profile *wire.Profile) (*scripted, *Pool, *Target) {
 	t.Helper()
-	s := always(small)
+	s := always
 	if profile != nil {
 		s = under(l.server, s)
 	}

@@ -241,22 +241,6 @@ func TestRefusedOverSockets(t *testing.T) {
 	o.stop(t, p)
 }
 
-func TestForeignTarget(t *testing.T) {
-	p := newPool(t, Config{})
-	var resp Response
-	x, err := p.Do(t.Context(), &Target{Address: netip.MustParseAddrPort("192.0.2.1:443")}, get, &resp)
-	failed(t, x, err, StageTCP)
-	if !errors.Is(err, wire.ErrForeignTarget) {
-		t.Errorf("error %v", err)
-	}
-	if err := p.Close(); err != nil {
-		t.Error(err)
-	}
-	if s := p.Stats(); s.Dials != 1 || s.Connects != 0 {
-		t.Errorf("stats %+v", s)
-	}
-}
-
 func TestConfigIsChecked(t *testing.T) {
 	for _, cfg := range []Config{{IdleTimeout: -1}, {DialTimeout: -1}, {HandshakeTimeout: -1}, {ResponseTimeout: -1}, {MaxConnections: -1}, {MaxBody: -1}} {
 		if _, err := New(cfg); err == nil {

@@ -16,7 +16,7 @@ import (
 func once(then func(conn net.Conn, r *bufio.Reader)) script {
 	return func(n int, conn net.Conn) {
 		if n > 0 {
-			always(small)(n, conn)
+			always(n, conn)
 			return
 		}
 		r := bufio.NewReader(conn)

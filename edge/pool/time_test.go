@@ -49,7 +49,7 @@ func TestRoundTrips(t *testing.T) {
 				if identity == "" {
 					l.server.ClientAuth = 0
 				}
-				o := serve(t, network, modelled, under(l.server, always(small)))
+				o := serve(t, network, modelled, under(l.server, always))
 				p := newPool(t, Config{Reuse: true})
 				target := l.target(modelled, identity, test.profile)
 				target.Dialer.Network = network
@@ -79,7 +79,7 @@ func TestRoundTrips(t *testing.T) {
 
 func TestIdleTimeout(t *testing.T) {
 	bubble(t, func(t *testing.T, network *wire.Model) {
-		o := serve(t, network, modelled, always(small))
+		o := serve(t, network, modelled, always)
 		p := newPool(t, Config{Reuse: true, IdleTimeout: 5 * time.Second})
 		target := plain(network)
 		do(t, p, target)
@@ -94,7 +94,7 @@ func TestIdleTimeout(t *testing.T) {
 		if s := p.Stats(); s.Open != 1 || s.IdleClosed != 0 {
 			t.Errorf("just before the timeout: %+v", s)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if s := p.Stats(); s.Open != 0 || s.IdleClosed != 1 {
 			t.Errorf("at the timeout: %+v", s)
@@ -114,7 +114,7 @@ func TestIdleTimeout(t *testing.T) {
 // one used last is reused, so the other expires on its own time.
 func TestIdleTimeoutOfSeveral(t *testing.T) {
 	bubble(t, func(t *testing.T, network *wire.Model) {
-		o := serve(t, network, modelled, always(small))
+		o := serve(t, network, modelled, always)
 		p := newPool(t, Config{Reuse: true, IdleTimeout: 5 * time.Second})
 		target := plain(network)
 		var wg sync.WaitGroup
@@ -243,7 +243,7 @@ func TestWaiterLeaves(t *testing.T) {
 func TestTurnAndLeaveAtOnce(t *testing.T) {
 	for range 50 {
 		bubble(t, func(t *testing.T, network *wire.Model) {
-			o := serve(t, network, modelled, always(small))
+			o := serve(t, network, modelled, always)
 			p := newPool(t, Config{Reuse: true, MaxConnections: 1})
 			target := plain(network)
 			var wg sync.WaitGroup

@@ -16,7 +16,7 @@ func TestRefusedCertificate(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			bubble(t, func(t *testing.T, network *wire.Model) {
 				l := newLab(t)
-				o := serve(t, network, modelled, under(l.server, always(small)))
+				o := serve(t, network, modelled, under(l.server, always))
 				p := newPool(t, Config{Reuse: true})
 				target := l.target(modelled, "", wire.Profile{Version: version, Group: "x25519"})
 				target.Dialer.Network = network
@@ -44,7 +44,7 @@ func TestRefusedCertificate(t *testing.T) {
 func TestRefusedOrigin(t *testing.T) {
 	bubble(t, func(t *testing.T, network *wire.Model) {
 		l := newLab(t)
-		o := serve(t, network, modelled, under(l.server, always(small)))
+		o := serve(t, network, modelled, under(l.server, always))
 		p := newPool(t, Config{Reuse: true})
 		target := l.target(modelled, "one", wire.Profile{Version: "1.3", Group: "x25519"})
 		target.Dialer.Network = network
@@ -79,7 +79,7 @@ func TestIdentitiesShareNothing(t *testing.T) {
 				}
 				return nil
 			}
-			o := serve(t, network, modelled, under(l.server, always(small)))
+			o := serve(t, network, modelled, under(l.server, always))
 			p := newPool(t, Config{Reuse: true})
 			profile := wire.Profile{Version: version, Group: "x25519", Resumption: true}
 			one, two := l.target(modelled, "one", profile), l.target(modelled, "two", profile)
@@ -119,7 +119,7 @@ func TestLanes(t *testing.T) {
 	bubble(t, func(t *testing.T, network *wire.Model) {
 		l := newLab(t)
 		l.server.ClientAuth = tls.NoClientCert
-		o := serve(t, network, modelled, under(l.server, always(small)))
+		o := serve(t, network, modelled, under(l.server, always))
 		p := newPool(t, Config{Reuse: true})
 		base := l.target(modelled, "one", wire.Profile{Version: "1.3", Group: "x25519"})
 		base.Dialer.Network = network

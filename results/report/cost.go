@@ -136,6 +136,10 @@ func ratios(p *page, r *results.Result, e group) {
 		return
 	}
 	p.blank()
+	if !slices.ContainsFunc(rows, anyInterval) {
+		p.note("CPU is not compared as ratios here: an interval needs at least two trials (workload.trials).", faint)
+		return
+	}
 	g := grid{titles: append([]string{"Ratios within one run"}, columnTitles(metrics)...)}
 	for _, pairs := range rows {
 		cells := []cell{{text: pairWords(r, pairs[0])}}
@@ -150,6 +154,11 @@ func ratios(p *page, r *results.Result, e group) {
 	}
 	g.print(p)
 	p.note("In brackets the 95 % interval. Not resolved: the two differ by no more than noise, of which the same arm measured twice is the yardstick.", faint)
+}
+
+// anyInterval reports whether one of the pairs has an interval.
+func anyInterval(pairs []*results.Pair) bool {
+	return slices.ContainsFunc(pairs, func(x *results.Pair) bool { return x.Estimate().HasInterval() })
 }
 
 // pairsOf returns the metrics of an experiment's pairs in order of appearance

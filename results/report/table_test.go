@@ -176,6 +176,20 @@ func TestRatiosAreNotQuotedUnlessResolved(t *testing.T) {
 	}
 }
 
+func TestOneTrialHasNoRatios(t *testing.T) {
+	a, b := arm("a"), arm("b")
+	a.Metrics["handshake.rtts"] = results.NewValue("handshake.rtts", 1, 1)
+	r := &results.Result{
+		Arms:  []results.Arm{a, b},
+		Pairs: []results.Pair{{A: "h/a", B: "h/b", Metric: "handshake.cpu.edge", Axis: "x", Role: results.PairAxis, Estimates: []float64{0.3}, Ratio: 1.35}},
+	}
+	report := render(t, "table", r, Options{})
+	contains(t, report, "an interval needs at least two trials")
+	if strings.Contains(report, "1.35") || strings.Contains(report, "Ratios within") {
+		t.Errorf("a ratio of one trial is printed:\n%s", report)
+	}
+}
+
 func TestSectionsWithoutArmsAreLeftOut(t *testing.T) {
 	report := render(t, "table", rows(blocked("1.3", "")), Options{})
 	contains(t, report, "1. Who else can pull", "2. May these numbers be trusted", "origin builtin", "CPU model not recorded")
