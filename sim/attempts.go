@@ -65,20 +65,13 @@ func (s *originStarter) start(ctx context.Context, p origin.Policy, c pki.Creden
 	if err != nil {
 		return nil, nil, err
 	}
-	stop := func() error { proc.stop(); return proc.exit }
+	stop := func() error { return errors.Join(proc.stop(), proc.exit) }
 	audit := filepath.Join(auditFolder(s.run.cfg), fileStem(name)+".jsonl")
 	arm := Arm{Name: name, Experiment: s.experiment, Policy: p, Settings: scenarios.Defaults()}
 	arm.Settings.Edge.TLS.Group = bypass.Group
-	ready, err := proc.ask(ctx, Command{Type: msgStart, Start: &Start{
+	address, err := builtinEnd{proc}.listen(ctx, &Start{
 		Protocol: ProtocolVersion, Seed: s.run.plan.Seed, Arm: arm, Credentials: c, Certificate: bypass.ServerCertificate, Audit: audit,
-	}})
-	if err == nil && len(ready.Addresses) == 0 {
-		err = errNoAnswer
-	}
-	var address netip.AddrPort
-	if err == nil {
-		address, err = netip.ParseAddrPort(ready.Addresses[0])
-	}
+	})
 	if err != nil {
 		return nil, nil, errors.Join(err, stop())
 	}

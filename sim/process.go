@@ -95,6 +95,11 @@ func (p *process) ended(ctx context.Context, cause error) error {
 	case <-time.After(stopGrace):
 		return fmt.Errorf("%s: %w", p.name, cause)
 	}
+	return p.early()
+}
+
+// early says how a worker that has exited did so.
+func (p *process) early() error {
 	how := "exited"
 	if p.exit != nil {
 		how = p.exit.Error()
@@ -105,16 +110,24 @@ func (p *process) ended(ctx context.Context, cause error) error {
 	return fmt.Errorf("%s ended early (%s)", p.name, how)
 }
 
-// stop ends the worker and waits for it. It never fails: a worker that does
-// not end by itself is killed.
-func (p *process) stop() {
+// pids are the processes whose CPU is the worker's.
+func (p *process) pids() []int { return []int{p.cmd.Process.Pid} }
+
+// stop ends the worker and waits for it; one that does not end by itself is
+// killed. The error says how it had ended before it was told to.
+func (p *process) stop() error {
+	select {
+	case <-p.exited:
+		return p.early()
+	default:
+	}
 	_ = p.in.Close()
 	grace := time.NewTimer(stopGrace)
 	defer grace.Stop()
 	for {
 		select {
 		case <-p.exited:
-			return
+			return nil
 		case _, open := <-p.answers: // unread answers must not block its end
 			if !open {
 				p.answers = nil

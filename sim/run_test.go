@@ -158,7 +158,7 @@ func TestKilledWorkerFailsItsArmOnly(t *testing.T) {
 		for round := range 4 {
 			if round == 2 {
 				kill(t, pairs[1].edge)
-				kill(t, pairs[2].origin)
+				kill(t, pairs[2].origin.(builtinEnd).process)
 			}
 			for _, p := range pairs {
 				p.block(ctx, Block{Seconds: 0.005})
@@ -178,7 +178,7 @@ func TestKilledWorkerFailsItsArmOnly(t *testing.T) {
 		}
 	}
 	for _, p := range all {
-		for _, proc := range []*process{p.edge, p.origin} {
+		for _, proc := range []*process{p.edge, p.origin.(builtinEnd).process} {
 			select {
 			case <-proc.exited:
 			default:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -22,11 +21,12 @@ const interruptGrace = 500 * time.Millisecond
 
 // pair is one arm of a trial: a fresh edge and a fresh origin process.
 type pair struct {
-	arm          *Arm
-	origin, edge *process
-	costs        []blockCost // one per measured block; in step with the rounds
-	clock        [2]cpuReading
-	trial        armTrial
+	arm    *Arm
+	origin originEnd
+	edge   *process
+	costs  []blockCost // one per measured block; in step with the rounds
+	clock  [2]cpuReading
+	trial  armTrial
 }
 
 // armTrial is what one arm yields in one trial.
@@ -107,18 +107,8 @@ func (r *run) startPair(ctx context.Context, p *pair, index int, lab *lab) error
 	if !p.arm.Plaintext {
 		start.Certificate = credOrigin
 	}
-	if p.origin, err = r.cfg.startProcess(RoleOrigin, "the origin of "+p.arm.Name, workerEnv()); err != nil {
+	if p.origin, start.Origin, err = r.startOrigin(ctx, &start); err != nil {
 		return err
-	}
-	ready, err := p.origin.ask(ctx, Command{Type: msgStart, Start: &start})
-	if err != nil {
-		return err
-	}
-	if len(ready.Addresses) == 0 {
-		return fmt.Errorf("the origin of %s: %w", p.arm.Name, errNoAnswer)
-	}
-	if start.Origin, err = netip.ParseAddrPort(ready.Addresses[0]); err != nil {
-		return fmt.Errorf("the origin of %s: %w", p.arm.Name, err)
 	}
 	start.Credentials, start.Certificate, start.Audit, start.Source = credentials.edge, "", "", edgeAddress()
 	if p.edge, err = r.cfg.startProcess(RoleEdge, "the edge of "+p.arm.Name, workerEnv()); err != nil {
@@ -145,7 +135,7 @@ func (p *pair) block(ctx context.Context, b Block) {
 		}
 	}
 	if err != nil {
-		p.fail(ctx, err)
+		p.fail(err)
 		return
 	}
 	if !b.Discard {
@@ -175,11 +165,9 @@ func (p *pair) grant(ctx context.Context, b Block) (Answer, error) {
 
 // fail records why the pair is out. When the origin died the edge only sees
 // refused connections: the origin's own end is the better reason.
-func (p *pair) fail(ctx context.Context, err error) {
-	select {
-	case <-p.origin.exited:
-		err = p.origin.ended(ctx, err)
-	default:
+func (p *pair) fail(err error) {
+	if early := p.origin.stop(); early != nil {
+		err = early
 	}
 	p.trial.err = err
 }
@@ -189,8 +177,8 @@ func (p *pair) readClocks() {
 	if p.trial.err != nil || p.edge == nil || p.origin == nil {
 		return
 	}
-	for i, proc := range []*process{p.edge, p.origin} {
-		now, err := processCPU(proc.cmd.Process.Pid)
+	for i, pids := range [][]int{p.edge.pids(), p.origin.pids()} {
+		now, err := sumCPU(pids)
 		if err != nil {
 			p.trial.noCPU = err
 		}
@@ -216,15 +204,14 @@ func (p *pair) drain(ctx context.Context) {
 	defer cancel()
 	answer, err := p.edge.ask(ctx, Command{Type: msgDrain})
 	if err != nil {
-		p.fail(ctx, err)
+		p.fail(err)
 		return
 	}
 	p.trial.edge = answer.Edge
-	if answer, err = p.origin.ask(ctx, Command{Type: msgDrain}); err != nil {
-		p.fail(ctx, err)
+	if p.trial.origin, err = p.origin.drain(ctx); err != nil {
+		p.fail(err)
 		return
 	}
-	p.trial.origin = answer.Origin
 	if p.trial.edge == nil || p.trial.origin == nil {
 		p.trial.err = fmt.Errorf("%s: drain: %w", p.arm.Name, errNoAnswer)
 	}
@@ -232,10 +219,10 @@ func (p *pair) drain(ctx context.Context) {
 
 func (p *pair) stop() {
 	if p.edge != nil {
-		p.edge.stop()
+		_ = p.edge.stop()
 	}
 	if p.origin != nil {
-		p.origin.stop()
+		_ = p.origin.stop()
 	}
 }
 

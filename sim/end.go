@@ -1,0 +1,73 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/originpull/originpull/origin"
+)
+
+// originEnd is the origin of a pair.
+type originEnd interface {
+	// pids are the processes whose CPU is the origin's.
+	pids() []int
+	// drain waits for the last connections and returns what became of all.
+	drain(ctx context.Context) (*origin.Counts, error)
+	// stop ends it and waits; the error says how it had ended before that.
+	stop() error
+}
+
+// startOrigin starts the origin that an arm asks for, and says where it
+// listens.
+func (r *run) startOrigin(ctx context.Context, start *Start) (originEnd, netip.AddrPort, error) {
+	name := "the origin of " + start.Arm.Name
+	p, err := r.cfg.startProcess(RoleOrigin, name, workerEnv())
+	if err != nil {
+		return nil, netip.AddrPort{}, err
+	}
+	end := builtinEnd{p}
+	address, err := end.listen(ctx, start)
+	return end, address, err
+}
+
+// builtinEnd is the built-in origin in a worker process.
+type builtinEnd struct{ *process }
+
+// listen starts the server in the worker.
+func (w builtinEnd) listen(ctx context.Context, start *Start) (netip.AddrPort, error) {
+	ready, err := w.ask(ctx, Command{Type: msgStart, Start: start})
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	if len(ready.Addresses) == 0 {
+		return netip.AddrPort{}, fmt.Errorf("%s: %w", w.name, errNoAnswer)
+	}
+	address, err := netip.ParseAddrPort(ready.Addresses[0])
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("%s: %w", w.name, err)
+	}
+	return address, nil
+}
+
+func (w builtinEnd) drain(ctx context.Context) (*origin.Counts, error) {
+	answer, err := w.ask(ctx, Command{Type: msgDrain})
+	if err == nil && answer.Origin == nil {
+		err = fmt.Errorf("%s: drain: %w", w.name, errNoAnswer)
+	}
+	return answer.Origin, err
+}
+
+// sumCPU adds the CPU clocks of the processes of one end.
+func sumCPU(pids []int) (time.Duration, error) {
+	var sum time.Duration
+	for _, pid := range pids {
+		used, err := processCPU(pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += used
+	}
+	return sum, nil
+}
