@@ -91,6 +91,7 @@ const (
 	LabelCipher        = "cipher"
 	LabelKey           = "key"
 	LabelResumption    = "resumption"
+	LabelHelloRetry    = "helloRetry" // "true" where the origin asked for another key share
 )
 
 // Arm is one measured configuration.
