@@ -242,6 +242,10 @@ type Tally struct {
 	Arm        string `json:"arm"`
 	Connects   int64  `json:"connects"`   // TCP connections that the edge made
 	Handshakes int64  `json:"handshakes"` // at the origin: full, resumed, failed and closed before ClientHello; plain ones of a baseline
+	// Bytes beneath TLS of all handshakes that succeeded, both directions
+	// together, as each end counted them.
+	EdgeBytes   int64 `json:"edgeBytes,omitempty"`
+	OriginBytes int64 `json:"originBytes,omitempty"`
 }
 
 // Experiment finds an experiment by name.

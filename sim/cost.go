@@ -136,7 +136,11 @@ func trialBase(base *collected, i int) *armTrial {
 // which they differ lost or invented connections and proves nothing.
 func (r *run) reconcile(arm *Arm, t *armTrial) {
 	o := t.origin
-	tally := results.Tally{Arm: arm.Name, Connects: t.edge.Total.Pool.Connects, Handshakes: o.Ended()}
+	edge := t.edge.Total.Pool
+	tally := results.Tally{
+		Arm: arm.Name, Connects: edge.Connects, Handshakes: o.Ended(),
+		EdgeBytes: edge.HandshakeSent + edge.HandshakeReceived, OriginBytes: o.HandshakeReceived + o.HandshakeSent,
+	}
 	v := &r.result.Validity
 	if tally.Connects != tally.Handshakes {
 		v.Reconciled = false
@@ -147,6 +151,8 @@ func (r *run) reconcile(arm *Arm, t *armTrial) {
 		if v.Tallies[i].Arm == tally.Arm {
 			v.Tallies[i].Connects += tally.Connects
 			v.Tallies[i].Handshakes += tally.Handshakes
+			v.Tallies[i].EdgeBytes += tally.EdgeBytes
+			v.Tallies[i].OriginBytes += tally.OriginBytes
 			return
 		}
 	}

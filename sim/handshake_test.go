@@ -46,6 +46,11 @@ func TestEveryHandshakeIsExact(t *testing.T) {
 	if v := result.Validity; !v.Valid || !v.Reconciled || len(noAA(v.Warnings)) > 0 {
 		t.Errorf("validity %+v", v)
 	}
+	for _, tally := range result.Validity.Tallies {
+		if tally.EdgeBytes != tally.OriginBytes || (tally.EdgeBytes == 0) != strings.HasSuffix(tally.Arm, "/plain-tcp") {
+			t.Errorf("the two ends counted other bytes: %+v", tally)
+		}
+	}
 	for _, resumed := range []bool{false, true} {
 		for _, auth := range []string{"server", "mtls"} {
 			rest := fmt.Sprintf("edge.tls.resumption=%t,auth=%s", resumed, auth)
@@ -231,7 +236,8 @@ func TestNegotiatedRetry(t *testing.T) {
 		asked, got bool
 		want       string
 	}{
-		{false, false, ""}, {true, true, ""},
+		{false, false, ""},
+		{true, true, ""},
 		{true, false, "asked for a HelloRetryRequest, the origin made none"},
 		{false, true, "did not ask for"},
 	} {
