@@ -91,7 +91,8 @@ const (
 	LabelCipher        = "cipher"
 	LabelKey           = "key"
 	LabelResumption    = "resumption"
-	LabelHelloRetry    = "helloRetry" // "true" where the origin asked for another key share
+	LabelChainBytes    = "chain.bytes" // what the chain is padded to; absent: as it comes
+	LabelHelloRetry    = "helloRetry"  // "true" where the origin asked for another key share
 )
 
 // Arm is one measured configuration.

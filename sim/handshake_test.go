@@ -170,6 +170,9 @@ origin: {certificate: {key: ed25519, chain: 2}}
 workload: {mode: handshakes, trials: 1, block: 5ms, duration: 400ms}
 compare: [{axis: origin.certificate.bytes, values: [4KiB, 12KiB, 64KiB]}]
 `))
+	if got := result.Arm("chain/origin.certificate.bytes=12KiB").Labels; got[results.LabelChainBytes] != "12KiB" || got["key"] != "ed25519, chain of 2" {
+		t.Errorf("labels %v", got)
+	}
 	bytes := func(size, metric string) float64 {
 		return result.Arm("chain/origin.certificate.bytes=" + size).Metrics["handshake.bytes."+metric].Value
 	}

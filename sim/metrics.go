@@ -193,7 +193,7 @@ func armLabels(c *collected) map[string]string {
 	}
 	labels[results.LabelKey] = fmt.Sprintf("%s, chain of %d", o.Certificate.Key, o.Certificate.Chain)
 	if o.Certificate.Bytes > 0 {
-		labels[results.LabelKey] += fmt.Sprintf(" padded to %s", o.Certificate.Bytes)
+		labels[results.LabelChainBytes] = o.Certificate.Bytes.String()
 	}
 	if c.arm.Settings.Edge.TLS.HelloRetry {
 		labels[results.LabelHelloRetry] = "true" // the worker would have failed the arm otherwise
