@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/originpull/originpull/pki"
+	"github.com/originpull/originpull/wire"
 )
 
 // lingerFor and lingerBytes bound how long a refused handshake is drained.
@@ -23,7 +24,7 @@ const (
 
 // socket is a connection below TLS.
 type socket struct {
-	net.Conn
+	*wire.Conn
 	owner  *conn
 	heard  bool   // a byte has arrived
 	replay []byte // read already, to be read again; only a planted mistake uses it
@@ -123,7 +124,7 @@ func (c *conn) CloseWrite() error {
 }
 
 func (s *socket) closeWrite() error {
-	if half, ok := s.Conn.(interface{ CloseWrite() error }); ok {
+	if half, ok := s.Conn.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
 	return errors.ErrUnsupported
@@ -162,6 +163,7 @@ func (c *conn) begin() bool {
 }
 
 func (c *conn) handshake() bool {
+	c.socket.FollowRecords() // not before: a preface is no record
 	err := c.tls.Handshake()
 	connection := c.tls.ConnectionState()
 	c.certs = connection.PeerCertificates
@@ -176,6 +178,9 @@ func (c *conn) handshake() bool {
 	default:
 		c.end(&counts.full)
 	}
+	sent, received := c.socket.Handed()
+	counts.handshakeSent.Add(sent)
+	counts.handshakeReceived.Add(received)
 	return true
 }
 

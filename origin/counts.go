@@ -15,6 +15,9 @@ type Counts struct {
 	NoHello  int64 `json:"noHello"`  // ended before any byte of a ClientHello
 	Requests int64 `json:"requests"` // requests that reached the guard, refused ones included
 	Bytes    int64 `json:"bytes"`    // of response bodies of allowed requests
+	// Bytes beneath TLS of the full and resumed handshakes, tickets included.
+	HandshakeReceived int64 `json:"handshakeReceived"`
+	HandshakeSent     int64 `json:"handshakeSent"`
 }
 
 // Ended is the sum of the ends of connections: equal to Accepted after drain.
@@ -24,6 +27,7 @@ func (c Counts) Ended() int64 {
 
 type counters struct {
 	accepted, refused, plain, full, resumed, failed, noHello, requests, bytes atomic.Int64
+	handshakeReceived, handshakeSent                                          atomic.Int64
 }
 
 func (c *counters) read() Counts {
@@ -31,5 +35,6 @@ func (c *counters) read() Counts {
 		Accepted: c.accepted.Load(), Refused: c.refused.Load(), Plain: c.plain.Load(),
 		Full: c.full.Load(), Resumed: c.resumed.Load(), Failed: c.failed.Load(), NoHello: c.noHello.Load(),
 		Requests: c.requests.Load(), Bytes: c.bytes.Load(),
+		HandshakeReceived: c.handshakeReceived.Load(), HandshakeSent: c.handshakeSent.Load(),
 	}
 }

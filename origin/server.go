@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"github.com/originpull/originpull/pki"
+	"github.com/originpull/originpull/wire"
 )
 
 // Server is the built-in origin.
@@ -233,7 +234,7 @@ func (g *gate) Accept() (net.Conn, error) {
 func closeRaw(c net.Conn) { _ = c.Close() }
 
 func (s *Server) newConn(raw net.Conn) *conn {
-	c := &conn{server: s, socket: socket{Conn: raw}, peer: peerOf(raw.RemoteAddr())}
+	c := &conn{server: s, socket: socket{Conn: wire.Accepted(raw)}, peer: peerOf(raw.RemoteAddr())}
 	c.socket.owner = c
 	if s.outer != nil {
 		c.tls = tls.Server(&c.socket, s.outer)

@@ -4,12 +4,15 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/originpull/originpull/pki"
+	"github.com/originpull/originpull/wire"
 )
 
 func TestCountsAndAuditAreExact(t *testing.T) {
@@ -40,7 +43,7 @@ func TestCountsAndAuditAreExact(t *testing.T) {
 		r.call(caller{}) // refused
 		r.stop()
 		want := Counts{Accepted: 7, Refused: 1, Full: 1, Resumed: 1, Failed: 3, NoHello: 1, Requests: 4, Bytes: 4 * 32}
-		if got := r.server.Counts(); got != want {
+		if got := withoutBytes(t, r.server.Counts()); got != want {
 			t.Errorf("%s: %+v, want %+v", version, got, want)
 		}
 		var lines []string
@@ -311,4 +314,66 @@ func TestOldVersionsAreRefused(t *testing.T) {
 	if e := r.entry(s.peer); e.Stage != StageTLS || e.Verdict != Refused {
 		t.Errorf("%+v", e)
 	}
+}
+
+// withoutBytes takes the bytes of handshakes out, which must be there.
+func withoutBytes(t *testing.T, c Counts) Counts {
+	t.Helper()
+	if c.HandshakeReceived < 200 || c.HandshakeSent < 200 {
+		t.Errorf("handshakes of %d bytes received and %d sent", c.HandshakeReceived, c.HandshakeSent)
+	}
+	c.HandshakeReceived, c.HandshakeSent = 0, 0
+	return c
+}
+
+// TestHandshakeBytes compares what the two ends count beneath TLS: the client
+// of each handshake, and the origin in total.
+func TestHandshakeBytes(t *testing.T) {
+	l := newLab(t)
+	for _, version := range wire.Versions() {
+		for _, resumption := range []bool{false, true} {
+			r := l.start(l.config(policy(t, MTLS)))
+			at := r.doors[edgeAddr].(*net.TCPAddr).AddrPort()
+			profile := wire.Profile{Version: version, Group: "x25519", Resumption: resumption}
+			cfg := profile.Client(r.clientTLS(caller{cert: l.edge, version: version}))
+			var want Counts
+			for i := range 3 {
+				trace := onePull(t, at, cfg)
+				want.HandshakeReceived += trace.Sent
+				want.HandshakeSent += trace.Received
+				if trace.Resumed != (resumption && i > 0) {
+					t.Errorf("handshake %d: resumed %v", i, trace.Resumed)
+				}
+			}
+			r.stop()
+			got := r.server.Counts()
+			if got.HandshakeReceived != want.HandshakeReceived || got.HandshakeSent != want.HandshakeSent {
+				t.Errorf("TLS %s, resumption %v: the origin counts %d received and %d sent, the clients %d and %d", version, resumption,
+					got.HandshakeReceived, got.HandshakeSent, want.HandshakeReceived, want.HandshakeSent)
+			}
+		}
+	}
+}
+
+// onePull makes one measured connection and one request on it. The request
+// leaves together with the end of the handshake, as far as that is possible.
+func onePull(t *testing.T, at netip.AddrPort, cfg *tls.Config) *wire.Trace {
+	t.Helper()
+	c, err := wire.Dialer{}.Dial(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, trace, err := wire.Handshake(t.Context(), c, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "GET /o/k HTTP/1.1\r\nHost: "+protectedHost+"\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	trace.MarkFirstByte(c, time.Now())
+	_ = conn.Close()
+	return trace
 }

@@ -18,7 +18,7 @@ const (
 	skew = 5 * time.Minute
 	// authorityValidity is the life of roots and intermediates.
 	authorityValidity = 10 * 365 * 24 * time.Hour
-	// maxIntermediates bounds chains: crypto/tls reads at most 64 KiB of them.
+	// maxIntermediates bounds chains.
 	maxIntermediates = 8
 )
 
@@ -28,6 +28,7 @@ type Config struct {
 	Name          string    // "" = "originpull lab"; part of every subject
 	Key           KeyType   // "" = ECDSAP256
 	Intermediates int       // authorities between root and leaf, 0 to 8
+	ChainBytes    int       // DER bytes of a leaf with its intermediates, reached by padding the leaf; 0 = as they come, at most MaxChainBytes
 	Now           time.Time // when everything is issued; zero = the clock, read at each call
 }
 
@@ -95,6 +96,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Intermediates < 0 || c.Intermediates > maxIntermediates {
 		return c, fmt.Errorf("authority: %d intermediates: use 0 to %d", c.Intermediates, maxIntermediates)
+	}
+	if c.ChainBytes < 0 || c.ChainBytes > MaxChainBytes {
+		return c, fmt.Errorf("authority: a chain of %d bytes: use 0 to %d", c.ChainBytes, MaxChainBytes)
 	}
 	return c, nil
 }

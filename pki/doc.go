@@ -15,6 +15,8 @@
 //
 //   - A leaf has one extended key usage, a serial of 16 octets and a start a
 //     few minutes ago; a flawed one differs from a good one in its flaw only.
+//   - Authority and leaves have keys of one type. A chain that is padded has
+//     the size asked for, to the byte wherever DER can express it.
 //   - A revocation list that is unparsable, stale or not signed by a trusted
 //     authority is an error, never "nothing revoked".
 //   - Nothing that holds a key or a secret shows it when printed.

@@ -29,6 +29,7 @@ type description struct {
 	Name          string  `json:"name"`
 	Key           KeyType `json:"key"`
 	Intermediates int     `json:"intermediates"`
+	ChainBytes    int     `json:"chainBytes,omitempty"`
 }
 
 // folder keeps an authority on disk; the nil folder keeps nothing.
@@ -137,7 +138,9 @@ func (a *Authority) write(dir string) error {
 			return err
 		}
 	}
-	text, err := json.Marshal(description{Version: 1, Name: a.cfg.Name, Key: a.cfg.Key, Intermediates: a.cfg.Intermediates})
+	text, err := json.Marshal(description{
+		Version: 1, Name: a.cfg.Name, Key: a.cfg.Key, Intermediates: a.cfg.Intermediates, ChainBytes: a.cfg.ChainBytes,
+	})
 	if err != nil {
 		return err
 	}

@@ -174,6 +174,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"other name", `holds the authority "originpull lab", not "x"`, Config{Name: "x"}, nil},
 		{"other length", "with 1 intermediates, not 2", Config{Intermediates: 2}, nil},
 		{"other key", `ecdsa-p256 keys, not rsa`, Config{Key: "rsa"}, nil},
+		{"other size", "padded to 0 bytes, not 4096", Config{ChainBytes: 4096}, nil},
 		{"something else", "is not empty and holds no authority.json", Config{}, remove("authority.json")},
 		{"description broken", "authority.json", Config{}, write("authority.json", "{")},
 		{"newer version", "version 2 is not known", Config{}, write("authority.json", `{"version":2}`)},

@@ -100,7 +100,13 @@ func (a *Authority) issue(template *x509.Certificate, flaw Flaw) (*Certificate, 
 		issuer, intermediates = signer{cert: template, key: key}, nil
 	case NoFlaw, Expired, NotYetValid, WrongUsage, WrongName:
 	}
-	leaf, err := sign(template, issuer, key)
+	signLeaf := func() (*x509.Certificate, error) { return sign(template, issuer, key) }
+	var leaf *x509.Certificate
+	if a.cfg.ChainBytes == 0 {
+		leaf, err = signLeaf()
+	} else {
+		leaf, err = padded(template, a.cfg.ChainBytes-encodedSize(intermediates), signLeaf)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -3,8 +3,10 @@ package pki
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -17,17 +19,40 @@ import (
 // empty KeyType is ECDSAP256.
 type KeyType string
 
-// ECDSAP256 is ECDSA on NIST P-256, the key type that every TLS stack accepts.
-const ECDSAP256 KeyType = "ecdsa-p256"
+// The key types. Making an RSA key takes from a tenth of a second to several
+// seconds, any other microseconds.
+const (
+	ECDSAP256 KeyType = "ecdsa-p256" // NIST P-256: the type that every TLS stack accepts
+	ECDSAP384 KeyType = "ecdsa-p384"
+	RSA2048   KeyType = "rsa-2048"
+	RSA3072   KeyType = "rsa-3072"
+	Ed25519   KeyType = "ed25519" // not every TLS library has it
+)
 
 // keyTypes is the one place that knows how a key is made.
 var keyTypes = map[KeyType]func() (crypto.Signer, error){
 	ECDSAP256: func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) },
+	ECDSAP384: func() (crypto.Signer, error) { return ecdsa.GenerateKey(elliptic.P384(), rand.Reader) },
+	RSA2048:   func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 2048) },
+	RSA3072:   func() (crypto.Signer, error) { return rsa.GenerateKey(rand.Reader, 3072) },
+	Ed25519: func() (crypto.Signer, error) {
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		return key, err
+	},
 }
 
 // KeyTypes lists the key types, sorted.
 func KeyTypes() []KeyType {
 	return slices.Sorted(maps.Keys(keyTypes))
+}
+
+// NewKey makes a key of the type t; "" is ECDSAP256. The error names the types
+// there are.
+func NewKey(t KeyType) (crypto.Signer, error) {
+	if t == "" {
+		t = ECDSAP256
+	}
+	return newKey(t)
 }
 
 func newKey(t KeyType) (crypto.Signer, error) {

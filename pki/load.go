@@ -61,8 +61,12 @@ func (f *folder) describe(want Config) (Config, error) {
 		return Config{}, fmt.Errorf("it holds an authority with %s keys, not %s", stored.Key, want.Key)
 	case want.Intermediates != 0 && want.Intermediates != stored.Intermediates:
 		return Config{}, fmt.Errorf("it holds an authority with %d intermediates, not %d", stored.Intermediates, want.Intermediates)
+	case want.ChainBytes != 0 && want.ChainBytes != stored.ChainBytes:
+		return Config{}, fmt.Errorf("it holds an authority whose chains are padded to %d bytes, not %d", stored.ChainBytes, want.ChainBytes)
 	}
-	cfg, err := Config{Name: stored.Name, Key: stored.Key, Intermediates: stored.Intermediates, Now: want.Now}.withDefaults()
+	cfg, err := Config{
+		Name: stored.Name, Key: stored.Key, Intermediates: stored.Intermediates, ChainBytes: stored.ChainBytes, Now: want.Now,
+	}.withDefaults()
 	if err != nil {
 		return Config{}, fmt.Errorf("%s: %w", name, err)
 	}

@@ -91,6 +91,8 @@ const (
 	LabelCipher        = "cipher"
 	LabelKey           = "key"
 	LabelResumption    = "resumption"
+	LabelChainBytes    = "chain.bytes" // what the chain is padded to; absent: as it comes
+	LabelHelloRetry    = "helloRetry"  // "true" where the origin asked for another key share
 )
 
 // Arm is one measured configuration.
@@ -241,6 +243,10 @@ type Tally struct {
 	Arm        string `json:"arm"`
 	Connects   int64  `json:"connects"`   // TCP connections that the edge made
 	Handshakes int64  `json:"handshakes"` // at the origin: full, resumed, failed and closed before ClientHello; plain ones of a baseline
+	// Bytes beneath TLS of all handshakes that succeeded, both directions
+	// together, as each end counted them.
+	EdgeBytes   int64 `json:"edgeBytes,omitempty"`
+	OriginBytes int64 `json:"originBytes,omitempty"`
 }
 
 // Experiment finds an experiment by name.

@@ -53,6 +53,9 @@ const (
 	MetricHandshakeOrigin  = "handshake.cpu.origin"
 	MetricRequestEdge      = "request.cpu.edge"
 	MetricRequestOrigin    = "request.cpu.origin"
+	MetricEfficiency       = "efficiency" // the origin's, under its first name
+	MetricEfficiencyEdge   = "efficiency.edge"
+	MetricEfficiencyOrigin = "efficiency.origin"
 	MetricBypassUnexpected = "bypass.unexpected"
 )
 
@@ -87,6 +90,8 @@ func init() {
 	spread("latency", "time to the reply from the intended start of the request", all...)
 	spread("service", "time to the reply from the real start of the request", all...)
 	spread("firstbyte", "time to the first reply byte, connecting included", all...)
+	spread("connect", "time of TCP connect", all...)
+	spread("handshake", "time of the TLS handshake, TCP connect excluded", all...)
 	register(
 		Metric{Name: "connect.count", Unit: "count", Kind: Count, Better: Lower, Title: "TCP connections made to the origin"},
 		Metric{Name: "handshake.full", Unit: "count", Kind: Count, Better: Neither, Title: "full TLS handshakes"},
@@ -102,7 +107,9 @@ func init() {
 		Metric{Name: "handshake.per1000", Unit: "per 1000 requests", Kind: Ratio, Better: Lower, Title: "handshakes per 1,000 viewer requests"},
 		Metric{Name: MetricRequestEdge, Unit: "us", Kind: CPU, Better: Lower, Title: "CPU of the edge per viewer request"},
 		Metric{Name: MetricRequestOrigin, Unit: "us", Kind: CPU, Better: Lower, Title: "CPU of the origin per viewer request"},
-		Metric{Name: "efficiency", Unit: "ratio", Kind: Ratio, Better: Higher, Title: "share of the handshake's CPU that is cryptography"},
+		Metric{Name: MetricEfficiency, Unit: "ratio", Kind: Ratio, Better: Higher, Title: "share of the handshake's CPU at the origin that is cryptography"},
+		Metric{Name: MetricEfficiencyEdge, Unit: "ratio", Kind: Ratio, Better: Higher, Title: "primitive operations of the edge's side over its CPU per handshake"},
+		Metric{Name: MetricEfficiencyOrigin, Unit: "ratio", Kind: Ratio, Better: Higher, Title: "primitive operations of the origin's side over its CPU per handshake"},
 		Metric{Name: "requests.count", Unit: "count", Kind: Count, Better: Neither, Title: "viewer requests answered"},
 		Metric{Name: "requests.failed", Unit: "count", Kind: Count, Better: Lower, Title: "viewer requests that failed"},
 		Metric{Name: "requests.dropped", Unit: "count", Kind: Count, Better: Lower, Title: "viewer requests that were due and never sent"},

@@ -15,7 +15,9 @@ var documented = strings.Fields(`
 	firstbyte.p50 firstbyte.p90 firstbyte.p99 firstbyte.p999 firstbyte.max
 	connect.count handshake.full handshake.resumed handshake.failed handshake.rtts firstbyte.rtts
 	handshake.bytes.sent handshake.bytes.received handshake.flights handshake.cpu.edge handshake.cpu.origin
-	handshake.per1000 request.cpu.edge request.cpu.origin efficiency
+	handshake.per1000 request.cpu.edge request.cpu.origin efficiency efficiency.edge efficiency.origin
+	connect.p50 connect.p90 connect.p99 connect.p999 connect.max
+	handshake.p50 handshake.p90 handshake.p99 handshake.p999 handshake.max
 	requests.count requests.failed requests.dropped reuse.ratio reuse.predicted
 	pool.wait.p50 pool.wait.p90 pool.wait.p99 pool.wait.p999 pool.wait.max
 	cache.hit.ratio cache.hit.predicted cache.collapsed cache.stale cache.revalidated

@@ -44,6 +44,38 @@ var combinations = []combination{
 		}
 		return hybridNeeds13 + ", but edge.tls.version is 1.2; choose x25519 or p256, or TLS 1.3 only"
 	}},
+	{[]string{"edge.tls.helloRetry", "edge.tls.version", "edge.tls.group"}, func(s *Settings) string {
+		tls := s.Edge.TLS
+		switch {
+		case !tls.HelloRetry:
+			return ""
+		case tls.Version != "1.3":
+			return "a HelloRetryRequest exists only in TLS 1.3, but edge.tls.version is " + tls.Version + "; choose 1.3, or helloRetry: false"
+		case tls.Group != "p256":
+			return "a HelloRetryRequest can be forced only with the group p256, because a key share for x25519 is sent first, but edge.tls.group is " + tls.Group + "; choose p256, or helloRetry: false"
+		}
+		return ""
+	}},
+	{[]string{"edge.tls.resumption", "origin.tickets"}, func(s *Settings) string {
+		if !s.Edge.TLS.Resumption || s.Origin.Tickets {
+			return ""
+		}
+		return "resumption needs session tickets, but origin.tickets is false; switch them on, or resumption off"
+	}},
+	{[]string{"origin.certificate.bytes", "origin.certificate.chain"}, func(s *Settings) string {
+		c := s.Origin.Certificate
+		if least := ByteSize(c.Chain) * leastCertificate; c.Bytes != 0 && c.Bytes < least {
+			return fmt.Sprintf("a chain of %d padded to %s is too small: use at least %s (1280 bytes for each certificate), or 0 to leave it as it comes", c.Chain, c.Bytes, least)
+		}
+		return ""
+	}},
+	{[]string{"origin.certificate.bytes", "edge.tls.resumption", "origin.strategies"}, func(s *Settings) string {
+		if !s.Edge.TLS.Resumption || s.Origin.Certificate.Bytes <= mostResumed || !slices.Contains(s.Origin.Strategies, "mtls") {
+			return ""
+		}
+		return fmt.Sprintf("a session ticket carries the client's chain and cannot be larger than 64KiB, so that %s with mtls cannot be resumed; use at most %s, or resumption: false",
+			s.Origin.Certificate.Bytes, ByteSize(mostResumed))
+	}},
 	{[]string{"origin.header.name"}, func(s *Settings) string {
 		if !slices.Contains(reservedHeaders, strings.ToLower(s.Origin.Header.Name)) {
 			return ""
@@ -51,6 +83,15 @@ var combinations = []combination{
 		return show(s.Origin.Header.Name) + " has a meaning of its own in HTTP or here; choose another name, such as X-Origin-Verify"
 	}},
 }
+
+const (
+	// leastCertificate is more than any certificate of the lab needs, with any
+	// key type.
+	leastCertificate = 1280
+	// mostResumed leaves room in a ticket for the authorities' certificates,
+	// which it carries beside the client's chain.
+	mostResumed = 48 << 10
+)
 
 const hybridNeeds13 = "the group x25519mlkem768 exists only in TLS 1.3"
 

@@ -36,8 +36,9 @@ type Origin struct {
 
 // Certificate is the kind of certificates in use.
 type Certificate struct {
-	Key   string `yaml:"key" json:"key" enum:"ecdsa-p256" doc:"The key type, which sets the CPU price and the bytes of a handshake."`
-	Chain int    `yaml:"chain" json:"chain" min:"1" max:"4" doc:"How many certificates are sent: the leaf and its intermediates; the root never is. 1 is a leaf directly under the root."`
+	Key   string   `yaml:"key" json:"key" enum:"ecdsa-p256,ecdsa-p384,rsa-2048,rsa-3072,ed25519" doc:"The key type of both ends and of their authorities, which sets the CPU price and the bytes of a handshake."`
+	Chain int      `yaml:"chain" json:"chain" min:"1" max:"4" doc:"How many certificates are sent: the leaf and its intermediates; the root never is. 1 is a leaf directly under the root."`
+	Bytes ByteSize `yaml:"bytes" json:"bytes" min:"0B" max:"64KiB" doc:"The size of what is sent, all certificates together, reached by padding the leaf; 0 leaves it as it comes. At least 1280 bytes for each certificate."`
 }
 
 // MTLS is how a client certificate is judged beyond its chain.
@@ -71,7 +72,8 @@ type Edge struct {
 type TLS struct {
 	Version    string `yaml:"version" json:"version" enum:"1.2,1.3" doc:"The TLS version, the only one offered. A string: put it in quotes."`
 	Group      string `yaml:"group" json:"group" enum:"x25519,p256,x25519mlkem768" doc:"The key-exchange group, pinned, because it changes bytes and CPU. x25519mlkem768 is post-quantum and exists only in TLS 1.3."`
-	Resumption bool   `yaml:"resumption" json:"resumption" doc:"Whether the edge keeps session tickets and resumes."`
+	Resumption bool   `yaml:"resumption" json:"resumption" doc:"Whether the edge keeps session tickets and resumes. In handshakes mode the warm-up earns the ticket, and everything measured is resumed."`
+	HelloRetry bool   `yaml:"helloRetry" json:"helloRetry" doc:"Whether the origin is made to ask for another key share (HelloRetryRequest), which costs a round trip. Needs TLS 1.3 and the group p256."`
 }
 
 // Pool is the edge's pool of origin connections.

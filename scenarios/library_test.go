@@ -11,10 +11,13 @@ import (
 
 func TestLibrary(t *testing.T) {
 	want := map[string]string{ // every experiment with its number of cells, or of cases
-		"quickstart":     "handshake 4, pool-and-cache 3, bypass 21 cases",
-		"handshake-cost": "handshake 4",
-		"pool-reuse":     "idle 6",
-		"bypass-core":    "bypass 21 cases",
+		"quickstart":           "handshake 4, pool-and-cache 3, bypass 21 cases",
+		"handshake-cost":       "handshake 4, exchange 8",
+		"handshake-resumption": "resumption 8",
+		"handshake-keys":       "tls13 10, tls12 6",
+		"chain-size":           "chain 8",
+		"pool-reuse":           "idle 6",
+		"bypass-core":          "bypass 21 cases",
 	}
 	entries := Library()
 	if len(entries) != len(want) {
@@ -121,11 +124,11 @@ func TestOpen(t *testing.T) {
 		t.Errorf("got %v, %v", src.File, err)
 	}
 	_, err := Open("quickstrat")
-	if want := `library scenario "quickstrat" is not known; did you mean quickstart? Known: bypass-core, handshake-cost, pool-reuse, quickstart; a file is given with its path: ./quickstrat.yaml`; err == nil || err.Error() != want {
+	if want := `library scenario "quickstrat" is not known; did you mean quickstart? Known: bypass-core, chain-size, handshake-cost, handshake-keys, handshake-resumption, pool-reuse, quickstart; a file is given with its path: ./quickstrat.yaml`; err == nil || err.Error() != want {
 		t.Errorf("\ngot  %v\nwant %s", err, want)
 	}
 	for _, missing := range []string{"missing.yaml", "./missing", filepath.Join(t.TempDir(), "missing")} {
-		if _, err := Open(missing); err == nil || !strings.Contains(err.Error(), "the library has bypass-core, handshake-cost") {
+		if _, err := Open(missing); err == nil || !strings.Contains(err.Error(), "the library has bypass-core, chain-size, handshake-cost") {
 			t.Errorf("%s: got %v", missing, err)
 		}
 	}

@@ -56,7 +56,7 @@ func TestProblems(t *testing.T) {
 	// Line 1 is the version that load writes.
 	tests := []struct{ name, content, want string }{
 		{"version of a later release", "---", ""},
-		{"misspelt setting", "edge: {tls: {verson: \"1.2\"}}", "x.yaml:2: edge.tls.verson: is an unknown key; did you mean version? Known here: version, group, resumption"},
+		{"misspelt setting", "edge: {tls: {verson: \"1.2\"}}", "x.yaml:2: edge.tls.verson: is an unknown key; did you mean version? Known here: version, group, resumption, helloRetry"},
 		{"number for text", "edge: {tls: {version: 1.2}}", `x.yaml:2: edge.tls.version: the number 1.2 stands here, but text is expected; put it in quotes: "1.2"`},
 		{"text for truth", "origin: {tickets: yes please}", `x.yaml:2: origin.tickets: the text "yes please" stands here, but true or false is expected`},
 		{"text for number", "workload: {trials: many}", `x.yaml:2: workload.trials: the text "many" stands here, but a whole number is expected`},
@@ -83,6 +83,12 @@ func TestProblems(t *testing.T) {
 		{"unknown trace", "workload: {objects: {model: trace, trace: web7}}", `x.yaml:2: workload.objects.trace: "web7" is not known; did you mean web07? Known: web07`},
 		{"hybrid in 1.2", "edge: {tls: {version: \"1.2\", group: x25519mlkem768}}", "x.yaml:2: edge.tls.group: the group x25519mlkem768 exists only in TLS 1.3, but edge.tls.version is 1.2; choose x25519 or p256, or TLS 1.3 only"},
 		{"hybrid in a 1.2 arm", "edge: {tls: {group: x25519mlkem768}}\ncompare:\n  - axis: edge.tls.version\n    values:\n      - \"1.3\"\n      - \"1.2\"", "x.yaml:7: compare[0].values[1]: the group x25519mlkem768 exists only in TLS 1.3, but edge.tls.version is 1.2; choose x25519 or p256, or TLS 1.3 only"},
+		{"retry in 1.2", "edge: {tls: {version: \"1.2\", group: p256, helloRetry: true}}", "x.yaml:2: edge.tls.helloRetry: a HelloRetryRequest exists only in TLS 1.3, but edge.tls.version is 1.2; choose 1.3, or helloRetry: false"},
+		{"retry with x25519", "edge: {tls: {group: p256, helloRetry: true}}\ncompare:\n  - axis: edge.tls.group\n    values: [p256, x25519]", "x.yaml:5: compare[0].values[1]: a HelloRetryRequest can be forced only with the group p256, because a key share for x25519 is sent first, but edge.tls.group is x25519; choose p256, or helloRetry: false"},
+		{"resumption without tickets", "origin: {tickets: false}\ncompare:\n  - {axis: edge.tls.resumption, values: [false, true]}", "x.yaml:4: compare[0].values[1]: resumption needs session tickets, but origin.tickets is false; switch them on, or resumption off"},
+		{"padding too small", "origin: {certificate: {chain: 4, bytes: 4KiB}}", "x.yaml:2: origin.certificate.bytes: a chain of 4 padded to 4KiB is too small: use at least 5KiB (1280 bytes for each certificate), or 0 to leave it as it comes"},
+		{"padding too large", "origin: {certificate: {bytes: 65KiB}}", "x.yaml:2: origin.certificate.bytes: 65KiB is more than 64KiB; choose a value from 0B to 64KiB"},
+		{"ticket too large", "edge: {tls: {resumption: true}}\ncompare:\n  - {axis: origin.certificate.bytes, values: [48KiB, 49KiB]}", "x.yaml:4: compare[0].values[1]: a session ticket carries the client's chain and cannot be larger than 64KiB, so that 49KiB with mtls cannot be resumed; use at most 48KiB, or resumption: false"},
 		{"hybrid in a 1.2 bypass", "edge: {tls: {group: x25519mlkem768}}\nbypass:\n  cases: [A01]\n  tls: [\"1.2\"]", "x.yaml:5: bypass.tls: the group x25519mlkem768 exists only in TLS 1.3, but 1.2 is in this list; choose x25519 or p256, or TLS 1.3 only"},
 		{"bypass with axes", "bypass: {cases: [A01]}\ncompare: [{axis: edge.tls.version, values: [\"1.3\"]}]", "x.yaml:3: compare: a bypass experiment has no axes; remove compare, and list TLS versions in bypass.tls and strategies in bypass.strategies"},
 		{"bypass without cases", "bypass: {tls: [\"1.3\"]}", "x.yaml:2: bypass.cases: is missing and must be given. The attempts to make, by their short names, for example A01."},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/originpull/originpull/origin"
+	"github.com/originpull/originpull/pki"
 	"github.com/originpull/originpull/results"
 	"github.com/originpull/originpull/scenarios"
 	"github.com/originpull/originpull/sim/bypass"
@@ -81,8 +82,26 @@ func (c *compiler) experiment(e *scenarios.Experiment) Experiment {
 	} else {
 		x.Seconds = x.Block * float64(len(x.Arms))
 	}
-	x.PlannedSeconds = starting + warming + x.Seconds*float64(x.Trials)
+	x.PlannedSeconds = keySeconds(x.Arms) + starting + warming + x.Seconds*float64(x.Trials)
 	return x
+}
+
+// rsaSeconds is what making one key takes on average; those of other types
+// take nothing.
+var rsaSeconds = map[string]float64{string(pki.RSA2048): 0.3, string(pki.RSA3072): 1}
+
+// keySeconds is how long the lab makes keys: for every kind of certificates
+// those of the authorities and of both ends.
+func keySeconds(arms []Arm) (total float64) {
+	seen := map[scenarios.Certificate]bool{}
+	for i := range arms {
+		kind := arms[i].Settings.Origin.Certificate
+		if !seen[kind] {
+			seen[kind] = true
+			total += rsaSeconds[kind.Key] * float64(kind.Chain+2)
+		}
+	}
+	return total
 }
 
 func (c *compiler) arms(x *Experiment, e *scenarios.Experiment) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/results"
 )
 
@@ -19,6 +20,9 @@ type collected struct {
 func (r *run) costExperiment(ctx context.Context, x *Experiment) error {
 	lab, err := newLab()
 	if err != nil {
+		return err
+	}
+	if err := lab.prepare(ctx, x.Arms); err != nil {
 		return err
 	}
 	arms := make([]collected, len(x.Arms))
@@ -105,7 +109,9 @@ func (r *run) collectArm(x *Experiment, c *collected, base *collected) error {
 			return fmt.Errorf("%s: trial %d: %w", arm.Name, t.index, err)
 		}
 		r.reconcile(c.arm, t)
+		r.compareEnds(c.arm, t)
 	}
+	r.checkKind(x, c)
 	if c.merged.Histograms != nil {
 		arm.Histograms = c.merged.Histograms
 	}
@@ -130,7 +136,11 @@ func trialBase(base *collected, i int) *armTrial {
 // which they differ lost or invented connections and proves nothing.
 func (r *run) reconcile(arm *Arm, t *armTrial) {
 	o := t.origin
-	tally := results.Tally{Arm: arm.Name, Connects: t.edge.Total.Pool.Connects, Handshakes: o.Ended()}
+	edge := t.edge.Total.Pool
+	tally := results.Tally{
+		Arm: arm.Name, Connects: edge.Connects, Handshakes: o.Ended(),
+		EdgeBytes: edge.HandshakeSent + edge.HandshakeReceived, OriginBytes: o.HandshakeReceived + o.HandshakeSent,
+	}
 	v := &r.result.Validity
 	if tally.Connects != tally.Handshakes {
 		v.Reconciled = false
@@ -141,10 +151,56 @@ func (r *run) reconcile(arm *Arm, t *armTrial) {
 		if v.Tallies[i].Arm == tally.Arm {
 			v.Tallies[i].Connects += tally.Connects
 			v.Tallies[i].Handshakes += tally.Handshakes
+			v.Tallies[i].EdgeBytes += tally.EdgeBytes
+			v.Tallies[i].OriginBytes += tally.OriginBytes
 			return
 		}
 	}
 	v.Tallies = append(v.Tallies, tally)
+}
+
+// compareEnds compares what both ends counted of the handshakes that succeeded:
+// how many were full and resumed, and their bytes each way. A difference is a
+// warning: one of the two counts wrong, and nothing else shows it. Where an
+// exchange failed after its handshake the ends may differ rightly.
+func (r *run) compareEnds(arm *Arm, t *armTrial) {
+	edge, o := t.edge.Total.Pool, t.origin
+	if arm.Plaintext || edge.HandshakesFailed > 0 || edge.Closed[pool.ReasonFailed] > 0 {
+		return
+	}
+	for _, c := range []struct {
+		what         string
+		edge, origin int64
+	}{
+		{"full handshakes", edge.HandshakesFull, o.Full},
+		{"resumed handshakes", edge.HandshakesResumed, o.Resumed},
+		{"bytes of handshakes from edge to origin", edge.HandshakeSent, o.HandshakeReceived},
+		{"bytes of handshakes from origin to edge", edge.HandshakeReceived, o.HandshakeSent},
+	} {
+		if c.edge != c.origin {
+			v := &r.result.Validity
+			v.Warnings = append(v.Warnings, fmt.Sprintf("%s, trial %d: the two ends disagree: the edge counted %d %s, the origin %d",
+				arm.Name, t.index, c.edge, c.what, c.origin))
+		}
+	}
+}
+
+// checkKind holds a handshake arm to what its name says: all handshakes that
+// were measured are resumed, or none is. One of the other kind voids the run.
+func (r *run) checkKind(x *Experiment, c *collected) {
+	if x.Kind != Handshakes || c.arm.Plaintext {
+		return
+	}
+	full, resumed := c.merged.Counts[countHandshakeFull], c.merged.Counts[countHandshakeResumed]
+	v := &r.result.Validity
+	switch {
+	case c.arm.Settings.Edge.TLS.Resumption && full > 0:
+		v.Valid = false
+		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: asked for resumed handshakes, but %d of %d were full: its figures mix two kinds", c.arm.Name, full, full+resumed))
+	case !c.arm.Settings.Edge.TLS.Resumption && resumed > 0:
+		v.Valid = false
+		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: asked for full handshakes, but %d of %d were resumed: its figures mix two kinds", c.arm.Name, resumed, full+resumed))
+	}
 }
 
 // generator says whether the load came when it was due (rule 4: late when

@@ -13,6 +13,8 @@
 //     blocks: one arm at a time, the order reversed each round.
 //  3. CPU is read from the workers' CPU clocks at the start of each block, so
 //     that everything an arm does until its next block is its own cost.
+//     Once a trial, between two rounds, each edge measures the primitives of
+//     its handshakes: the floor that efficiency is held against.
 //  4. Workers record; only summaries cross the pipe, when a trial is drained.
 //     Both ends' connections are then reconciled.
 //  5. The trials become arms, pairs and validity of a results.Result, and the

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/hex"
@@ -67,8 +68,22 @@ func (l *lab) credentials(arm *Arm) (credentialSet, error) {
 	return set, nil
 }
 
+// prepare issues the credentials of all arms before anything is measured: RSA
+// keys take seconds, which no start of a process should wait for.
+func (l *lab) prepare(ctx context.Context, arms []Arm) error {
+	for i := range arms {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if _, err := l.credentials(&arms[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (l *lab) issue(kind scenarios.Certificate) (credentialSet, error) {
-	authority, err := pki.New(pki.Config{Key: pki.KeyType(kind.Key), Intermediates: kind.Chain - 1})
+	authority, err := pki.New(pki.Config{Key: pki.KeyType(kind.Key), Intermediates: kind.Chain - 1, ChainBytes: int(kind.Bytes)})
 	if err != nil {
 		return credentialSet{}, err
 	}
@@ -195,7 +210,7 @@ func edgeConfig(s *Start) (edge.Config, error) {
 		base.Certificates = []tls.Certificate{certificate}
 		cfg.Target.Identity = credEdge
 	}
-	profile := wire.Profile{Version: e.TLS.Version, Group: e.TLS.Group, Resumption: e.TLS.Resumption}
+	profile := wire.Profile{Version: e.TLS.Version, Group: e.TLS.Group, Resumption: e.TLS.Resumption, HelloRetry: e.TLS.HelloRetry}
 	cfg.Target.ServerName = originHost
 	cfg.Target.TLS = profile.Client(base)
 	return cfg, nil

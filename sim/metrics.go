@@ -32,8 +32,31 @@ func trialMetrics(x *Experiment, t *armTrial, base *armTrial) map[string]float64
 	} else if baseEdge, baseOrigin := perUnit(base.blocks); len(baseEdge) > 0 {
 		m["handshake.cpu.edge"] = m["request.cpu.edge"] - median(baseEdge)
 		m["handshake.cpu.origin"] = m["request.cpu.origin"] - median(baseOrigin)
+		efficiency(m, t.floor)
 	}
 	return m
+}
+
+// efficiency adds, for each end, the floor over the net CPU of a handshake,
+// both of the same trial: 1 would be a handshake of nothing but its primitives.
+// What has no floor, or was too small to be told from the baseline, has none.
+func efficiency(m map[string]float64, floor *Floor) {
+	if floor == nil {
+		return
+	}
+	if cpu := m["handshake.cpu.edge"]; floor.Edge > 0 && cpu > 0 {
+		m[results.MetricEfficiencyEdge] = floor.Edge / cpu
+	}
+	if cpu := m["handshake.cpu.origin"]; floor.Origin > 0 && cpu > 0 {
+		m[results.MetricEfficiencyOrigin] = floor.Origin / cpu
+		m[results.MetricEfficiency] = m[results.MetricEfficiencyOrigin]
+	}
+}
+
+// averaged are the metrics of an arm that are means over its trials.
+var averaged = []string{
+	"handshake.cpu.edge", "handshake.cpu.origin", "request.cpu.edge", "request.cpu.origin",
+	results.MetricEfficiency, results.MetricEfficiencyEdge, results.MetricEfficiencyOrigin,
 }
 
 // perUnit returns the CPU per handshake or request of every block, in
@@ -105,12 +128,16 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 	for name, v := range countMetrics(x, c.merged.Counts, cached) {
 		arm.Metrics[name] = results.NewValue(name, v, good)
 	}
-	for _, name := range []string{"handshake.cpu.edge", "handshake.cpu.origin", "request.cpu.edge", "request.cpu.origin"} {
+	for _, name := range averaged {
 		if i := results.MeanInterval(trialValues(arm.Trials, name), results.Confidence); i.N > 0 {
 			arm.Metrics[name] = results.NewValue(name, i.Mean, i.N).Within(i.Low, i.High)
 		}
 	}
-	for name, r := range c.merged.Exact {
+	for recorded, r := range c.merged.Exact {
+		name, shown := figure(c.arm, recorded)
+		if !shown {
+			continue
+		}
 		// The largest value stands for the range: a rule that holds for it
 		// holds for all, and a range that is not one value shows.
 		arm.Metrics[name] = results.NewValue(name, float64(r.Max), int(r.N)).Within(float64(r.Min), float64(r.Max))
@@ -126,10 +153,14 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 
 // histogramMetrics adds the percentiles of every histogram that has metrics.
 func histogramMetrics(c *collected, arm *results.Arm) error {
-	for name, encoded := range c.merged.Histograms {
+	for recorded, encoded := range c.merged.Histograms {
 		h, err := results.DecodeHistogram(encoded)
 		if err != nil {
-			return fmt.Errorf("histogram %s: %w", name, err)
+			return fmt.Errorf("histogram %s: %w", recorded, err)
+		}
+		name, shown := figure(c.arm, recorded)
+		if !shown {
+			continue
 		}
 		maps.Copy(arm.Metrics, results.Percentiles(name, h))
 	}
@@ -161,6 +192,12 @@ func armLabels(c *collected) map[string]string {
 		return map[string]string{results.LabelServer: o.Server, results.LabelServerVersion: runtime.Version()}
 	}
 	labels[results.LabelKey] = fmt.Sprintf("%s, chain of %d", o.Certificate.Key, o.Certificate.Chain)
+	if o.Certificate.Bytes > 0 {
+		labels[results.LabelChainBytes] = o.Certificate.Bytes.String()
+	}
+	if c.arm.Settings.Edge.TLS.HelloRetry {
+		labels[results.LabelHelloRetry] = "true" // the worker would have failed the arm otherwise
+	}
 	for _, t := range c.trials {
 		if t.edge != nil {
 			maps.Copy(labels, t.edge.Labels)

@@ -15,8 +15,8 @@ import (
 )
 
 // The messages between the coordinator and a worker are JSON, one a line.
-// The coordinator writes start, then block or reload any number of times,
-// then drain; it asks and waits for the answer, never two at once. The end
+// The coordinator writes start, then block, floor or reload any number of
+// times, then drain; it asks and waits for the answer, never two at once. The end
 // of standard input means exit at once, so that no worker outlives its
 // coordinator.
 
@@ -24,6 +24,7 @@ import (
 const (
 	msgStart  = "start"
 	msgBlock  = "block"
+	msgFloor  = "floor" // measure primitives; to an edge
 	msgReload = "reload"
 	msgDrain  = "drain"
 )
@@ -32,6 +33,7 @@ const (
 const (
 	msgReady     = "ready"
 	msgBlockDone = "block-done"
+	msgFloorDone = "floor-done"
 	msgReloaded  = "reloaded"
 	msgSummary   = "summary"
 	msgError     = "error"
@@ -77,6 +79,7 @@ type Answer struct {
 	Protocol  int            `json:"protocol,omitempty"`
 	Addresses []string       `json:"addresses,omitempty"` // with ready, from an origin
 	Done      *BlockDone     `json:"done,omitempty"`
+	Floor     *Floor         `json:"floor,omitempty"`
 	Edge      *EdgeSummary   `json:"edge,omitempty"`
 	Origin    *origin.Counts `json:"origin,omitempty"`
 }

@@ -1,8 +1,11 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -156,18 +159,45 @@ func (r *pullRecorder) exchange(x *pool.Exchange, body int) {
 	r.connection(x.Trace)
 }
 
+// connection records what making a connection took. Full and resumed
+// handshakes are recorded under names of their own.
 func (r *pullRecorder) connection(t *wire.Trace) {
-	r.results.Time(timeConnect, t.Connect)
-	r.results.Exact(exactFirstByteTurns, int64(t.FirstByteTurns))
-	r.results.Time(timeFirstByte, t.FirstByte)
+	kind := ""
+	if t.Resumed {
+		kind = resumedSuffix
+	}
+	r.results.Time(timeConnect+kind, t.Connect)
+	r.results.Exact(exactFirstByteTurns+kind, int64(t.FirstByteTurns))
+	r.results.Time(timeFirstByte+kind, t.FirstByte)
 	if r.arm.Plaintext {
 		return
 	}
-	r.results.Time(timeHandshake, t.TLS)
-	r.results.Exact(exactTurns, int64(t.Turns))
-	r.results.Exact(exactFlights, int64(t.Flights))
-	r.results.Exact(exactSent, t.Sent)
-	r.results.Exact(exactReceived, t.Received)
+	r.results.Time(timeHandshake+kind, t.TLS)
+	r.results.Exact(exactTurns+kind, int64(t.Turns))
+	r.results.Exact(exactFlights+kind, int64(t.Flights))
+	r.results.Exact(exactSent+kind, t.Sent)
+	r.results.Exact(exactReceived+kind, t.Received)
+}
+
+// resumedSuffix marks what was recorded of resumed handshakes.
+const resumedSuffix = ".resumed"
+
+// perHandshake are the names that come in two kinds, full and resumed.
+var perHandshake = []string{
+	timeConnect, timeHandshake, timeFirstByte,
+	exactTurns, exactFirstByteTurns, exactFlights, exactSent, exactReceived,
+}
+
+// figure returns the metric that a recorded name gives a figure of for the
+// arm. Full and resumed handshakes are never mixed in one: an arm that resumes
+// shows its resumed ones, any other its full ones, and what was recorded of
+// the other kind stays in the histograms only.
+func figure(a *Arm, recorded string) (metric string, shown bool) {
+	base, resumed := strings.CutSuffix(recorded, resumedSuffix)
+	if !slices.Contains(perHandshake, base) {
+		return recorded, true
+	}
+	return base, resumed == (a.Settings.Edge.TLS.Resumption && !a.Plaintext)
 }
 
 // negotiated compares what a connection agreed on with what its arm asked
@@ -191,6 +221,10 @@ func (r *pullRecorder) negotiated(t *wire.Trace) {
 		r.wrong = fmt.Errorf("asked for TLS %s, negotiated %s", asked.Version, t.Version)
 	} else if t.Group != "" && t.Group != asked.Group {
 		r.wrong = fmt.Errorf("asked for group %s, negotiated %s", asked.Group, t.Group)
+	} else if asked.HelloRetry && !t.HelloRetry {
+		r.wrong = errors.New("asked for a HelloRetryRequest, the origin made none")
+	} else if !asked.HelloRetry && t.HelloRetry {
+		r.wrong = errors.New("the origin made a HelloRetryRequest that the arm did not ask for")
 	}
 }
 

@@ -35,8 +35,9 @@ type armTrial struct {
 	blocks []blockCost
 	edge   *EdgeSummary
 	origin *origin.Counts
-	err    error // why the arm failed in this trial
-	noCPU  error // why it has no CPU figures
+	floor  *Floor // nil: not measured
+	err    error  // why the arm failed in this trial
+	noCPU  error  // why it has no CPU figures
 }
 
 // blockCost is what one block cost, by the CPU clocks of the two processes.
@@ -124,7 +125,7 @@ func (p *pair) block(ctx context.Context, b Block) {
 		return
 	}
 	p.readClocks()
-	answer, err := p.grant(ctx, b)
+	answer, err := p.grant(ctx, Command{Type: msgBlock, Block: &b}, b.Seconds)
 	if err == nil && answer.Done == nil {
 		err = fmt.Errorf("the edge of %s: %w", p.arm.Name, errNoAnswer)
 	}
@@ -150,17 +151,32 @@ func (p *pair) closeWindow() {
 	p.clock = [2]cpuReading{}
 }
 
-// grant asks for a block. An interrupt does not cut a short block off: its
+// measureFloor has the edge measure the primitives of its handshakes, outside
+// of every block's window.
+func (p *pair) measureFloor(ctx context.Context) {
+	if p.trial.err != nil || p.trial.noCPU != nil || p.arm.Plaintext {
+		return
+	}
+	p.closeWindow()
+	answer, err := p.grant(ctx, Command{Type: msgFloor}, floorSeconds)
+	if err != nil {
+		p.fail(ctx, err)
+		return
+	}
+	p.trial.floor = answer.Floor
+}
+
+// grant asks for a block or a floor. An interrupt does not cut a short block off: its
 // trial could not be drained any more.
-func (p *pair) grant(ctx context.Context, b Block) (Answer, error) {
-	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), seconds(b.Seconds)+askTimeout)
+func (p *pair) grant(ctx context.Context, c Command, duration float64) (Answer, error) {
+	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), seconds(duration)+askTimeout)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
 		timer := time.AfterFunc(interruptGrace, cancel)
 		context.AfterFunc(detached, func() { timer.Stop() })
 	})
 	defer stop()
-	return p.edge.ask(detached, Command{Type: msgBlock, Block: &b})
+	return p.edge.ask(detached, c)
 }
 
 // fail records why the pair is out. When the origin died the edge only sees
@@ -261,10 +277,22 @@ func interleave(ctx context.Context, x *Experiment, pairs []*pair, each func(wit
 		}
 		slices.Reverse(order)
 		rounds++
+		for _, p := range order {
+			if rounds == floorRound && ctx.Err() == nil {
+				p.measureFloor(ctx)
+			}
+		}
 		each(min(1, time.Since(started).Seconds()/x.Seconds))
 	}
 	return rounds
 }
+
+// floorRound is the round after which primitives are measured, once a trial:
+// amid the blocks that they are held against.
+const floorRound = minRounds / 2
+
+// floorSeconds is what that takes for one arm, out of the trial's time.
+const floorSeconds = 0.03
 
 // minRounds is how many rounds a trial does whatever its time: a median of
 // fewer says nothing.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"sync"
@@ -24,7 +25,8 @@ type edgeWorker struct {
 	objects  *objects
 	pacer    func() (Pacer, error)
 	recorder *pullRecorder
-	mu       sync.Mutex // guards objects in a closed loop with several viewers
+	key      crypto.Signer // of the edge's own certificate; nil where there is none
+	mu       sync.Mutex    // guards objects in a closed loop with several viewers
 }
 
 func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
@@ -42,6 +44,13 @@ func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
 	}
 	w.pacer = func() (Pacer, error) { return NewPacer(workload.Arrivals, s.Seed) }
 	w.recorder = newPullRecorder(s.Arm)
+	if _, have := s.Credentials.Certificates[credEdge]; have {
+		certificate, err := s.Credentials.Certificate(credEdge)
+		if err != nil {
+			return Answer{}, err
+		}
+		w.key, _ = certificate.PrivateKey.(crypto.Signer)
+	}
 	return Answer{Type: msgReady}, nil
 }
 
@@ -59,6 +68,15 @@ func (w *edgeWorker) handle(ctx context.Context, c Command) (Answer, error) {
 			return Answer{}, err
 		}
 		return Answer{Type: msgBlockDone, Done: &done}, nil
+	case msgFloor:
+		if w.key == nil {
+			return Answer{Type: msgFloorDone}, nil // no figure is better than a guessed one
+		}
+		floor, err := measureFloor(ctx, &w.arm, w.key)
+		if err != nil {
+			return Answer{}, err
+		}
+		return Answer{Type: msgFloorDone, Floor: &floor}, nil
 	case msgDrain:
 		if err := w.edge.Close(); err != nil {
 			return Answer{}, fmt.Errorf("draining: %w", err)

@@ -18,7 +18,8 @@ type Conn struct {
 	last   direction
 	wrote  bool // since the last Read that returned bytes
 
-	// The reader's own, and only while records is set, which Handshake does.
+	// The reader's own, and only while records is set, which Handshake and
+	// FollowRecords do.
 	records bool
 	cutter  recordCutter
 	held    []byte // read, but beyond the record that TLS was given last
@@ -37,6 +38,21 @@ const (
 	outwards direction = iota + 1
 	inwards
 )
+
+// Accepted wraps a stream that a server accepted.
+func Accepted(stream net.Conn) *Conn { return &Conn{Conn: stream} }
+
+// FollowRecords prepares a server's side for TLS, which Handshake does for a
+// client's: from now on Read hands out one record at a time.
+func (c *Conn) FollowRecords() { c.records = true }
+
+// Handed returns the bytes that TLS has sent and those that it has been given.
+// What was read ahead of TLS is not among them, so that right after a server's
+// handshake returned this is its exact size, with the tickets that it sent.
+// The goroutine that reads may call it, once FollowRecords was called.
+func (c *Conn) Handed() (sent, received int64) {
+	return c.Counts().Sent, c.cutter.offset
+}
 
 // Counts returns what has been carried so far.
 func (c *Conn) Counts() Counts {

@@ -59,14 +59,104 @@ func TestTurns(t *testing.T) {
 }
 
 func TestTurnsWithHelloRetryRequest(t *testing.T) {
-	l := newLab(t, ecdsaKey, 0, 0)
-	at, stop := origin(t, Direct{}, loopback, Profile{Group: "p256"}.Server(l.server))
-	defer stop()
-	cfg := Profile{Version: "1.3"}.Client(l.client)
-	cfg.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256} // shares a key for the first only
-	trace := pull(t, Dialer{}, at, cfg)
-	if trace.Turns != 2 || trace.FirstByteTurns != 4 || trace.Flights != 5 || !trace.HelloRetry || trace.Group != "p256" {
-		t.Errorf("trace %+v", trace)
+	for _, mutual := range []bool{false, true} {
+		l := newLab(t, ecdsaKey, 0, 0)
+		if mutual {
+			l.server.ClientAuth = tls.RequireAndVerifyClientCert
+		}
+		profile := Profile{Version: "1.3", Group: "p256", HelloRetry: true, Resumption: true}
+		if err := profile.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		at, stop := origin(t, Direct{}, loopback, profile.Server(l.server))
+		cfg := profile.Client(l.client)
+		for i := range 3 { // resumption does not spare the second round trip
+			trace := pull(t, Dialer{}, at, cfg)
+			if trace.Turns != 2 || trace.FirstByteTurns != 4 || trace.Flights != 5 || !trace.HelloRetry || trace.Group != "p256" || trace.Resumed != (i > 0) {
+				t.Errorf("mutual %v, connection %d: trace %+v", mutual, i, trace)
+			}
+		}
+		stop()
+	}
+}
+
+// TestResumedMutualHandshakesAreBigger holds what resumption with a client
+// certificate costs in bytes: the ticket carries the client's chain, and the
+// client sends it back, under a handshake that got shorter by less. Compared
+// are handshakes without any ticket with resumed ones, all of them exact.
+func TestResumedMutualHandshakesAreBigger(t *testing.T) {
+	for _, version := range Versions() {
+		for _, mutual := range []bool{false, true} {
+			l := newLab(t, ed25519Key, 0, 0)
+			if mutual {
+				l.server.ClientAuth = tls.RequireAndVerifyClientCert
+			}
+			bytes := map[bool][2]int64{}
+			for _, resumed := range []bool{false, true} {
+				profile := Profile{Version: version, Group: "x25519", Resumption: resumed}
+				at, stop := origin(t, Direct{}, loopback, profile.Server(l.server))
+				cfg := profile.Client(l.client)
+				pull(t, Dialer{}, at, cfg) // earns the ticket
+				for range 5 {
+					trace := pull(t, Dialer{}, at, cfg)
+					got := [2]int64{trace.Sent, trace.Received}
+					if known, have := bytes[resumed]; trace.Resumed != resumed || have && known != got {
+						t.Errorf("TLS %s, mutual %v, resumed %v: %v bytes after %v", version, mutual, trace.Resumed, got, known)
+					}
+					bytes[resumed] = got
+				}
+				stop()
+			}
+			full, resumed := bytes[false], bytes[true]
+			if bigger := resumed[0] > full[0] && resumed[1] > full[1]; bigger != mutual {
+				t.Errorf("TLS %s, mutual %v: full %v bytes sent and received, resumed %v", version, mutual, full, resumed)
+			}
+		}
+	}
+}
+
+// TestBothEndsCountTheSame has the server's side counted too: at the moment
+// its handshake returns, whatever it has read ahead.
+func TestBothEndsCountTheSame(t *testing.T) {
+	for _, version := range Versions() {
+		for _, resumption := range []bool{false, true} {
+			l := newLab(t, ecdsaKey, 0, 0)
+			l.server.ClientAuth = tls.RequireAndVerifyClientCert
+			profile := Profile{Version: version, Group: "x25519", Resumption: resumption}
+			listener, err := Direct{}.Listen(loopback)
+			if err != nil {
+				t.Fatal(err)
+			}
+			handed := make(chan [2]int64)
+			server := profile.Server(l.server)
+			go func() {
+				for {
+					raw, err := listener.Accept()
+					if err != nil {
+						return
+					}
+					c := Accepted(raw)
+					c.FollowRecords()
+					conn := tls.Server(c, server)
+					if err := conn.Handshake(); err != nil {
+						t.Error(err)
+					}
+					sent, received := c.Handed()
+					answer(t, conn, nil)
+					handed <- [2]int64{sent, received}
+				}
+			}()
+			cfg := profile.Client(l.client)
+			for i := range 3 {
+				trace := pull(t, Dialer{}, listener.Addr().(*net.TCPAddr).AddrPort(), cfg)
+				if got, want := <-handed, ([2]int64{trace.Received, trace.Sent}); got != want || trace.Resumed != (resumption && i > 0) {
+					t.Errorf("TLS %s, resumed %v: the server sent and received %v bytes, the client received and sent %v", version, trace.Resumed, got, want)
+				}
+			}
+			if err := listener.Close(); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
 

@@ -54,7 +54,16 @@ type Profile struct {
 	Version    string // one of Versions
 	Group      string // one of Groups
 	Resumption bool   // the client keeps sessions and offers them
+	// HelloRetry makes the server ask for another key share, which costs one
+	// round trip more (RFC 8446, section 4.1.4). It needs TLS 1.3 and p256.
+	HelloRetry bool
 }
+
+// retryOffers is how a HelloRetryRequest is forced: crypto/tls sends a key
+// share for X25519 whenever it may use it, and a server pinned to P-256 then
+// asks for another. No other pinned group has one that comes before it and is
+// not sent along: with x25519mlkem768 a share for x25519 goes too.
+var retryOffers = []tls.CurveID{tls.X25519, tls.CurveP256}
 
 // Validate reports the first thing wrong with p.
 func (p Profile) Validate() error {
@@ -68,6 +77,12 @@ func (p Profile) Validate() error {
 	}
 	if v.offers(group) == nil {
 		return fmt.Errorf("TLS %s has no key-exchange group %s: use another group or version", p.Version, p.Group)
+	}
+	if p.HelloRetry && v.id != tls.VersionTLS13 {
+		return fmt.Errorf("TLS %s has no HelloRetryRequest: use 1.3", p.Version)
+	}
+	if p.HelloRetry && group != tls.CurveP256 {
+		return fmt.Errorf("a HelloRetryRequest cannot be forced with the group %s: use p256, for which no key share is sent first", p.Group)
 	}
 	return nil
 }
@@ -83,6 +98,9 @@ func (p Profile) Client(base *tls.Config) *tls.Config {
 		if group, known := groupNamed(p.Group); known {
 			if offers := v.offers(group); offers != nil {
 				cfg.CurvePreferences = offers
+			}
+			if p.HelloRetry && p.Validate() == nil {
+				cfg.CurvePreferences = retryOffers
 			}
 		}
 	}

@@ -55,6 +55,10 @@ func TestProfileValidate(t *testing.T) {
 		{Profile{Version: "1.1", Group: "x25519"}, `unknown TLS version "1.1": use one of 1.2, 1.3`},
 		{Profile{Version: "1.3", Group: "P256"}, `unknown key-exchange group "P256": use one of x25519, p256, x25519mlkem768`},
 		{Profile{}, "unknown TLS version"},
+		{Profile{Version: "1.3", Group: "p256", HelloRetry: true}, ""},
+		{Profile{Version: "1.2", Group: "p256", HelloRetry: true}, "TLS 1.2 has no HelloRetryRequest"},
+		{Profile{Version: "1.3", Group: "x25519", HelloRetry: true}, "cannot be forced with the group x25519: use p256"},
+		{Profile{Version: "1.3", Group: "x25519mlkem768", HelloRetry: true}, "cannot be forced with the group x25519mlkem768"},
 	} {
 		err := test.profile.Validate()
 		switch {

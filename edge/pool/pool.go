@@ -118,7 +118,7 @@ func (p *Pool) exchange(ctx context.Context, c *conn, req *Request, resp *Respon
 	reusable, err := c.roundTrip(ctx, req, resp, x.Reused)
 	x.FirstByte = c.in.first
 	refused := err != nil && isAlert(err) && x.FirstByte.IsZero()
-	p.settle(c, x.Reused, refused)
+	p.settle(c, x, refused)
 	switch {
 	case err == nil && !p.cfg.Reuse:
 		c.lane.discard(c, ReasonOnce)
@@ -143,12 +143,16 @@ func (p *Pool) exchange(ctx context.Context, c *conn, req *Request, resp *Respon
 // settle counts a request and, once for every connection, what its handshake
 // has come to: only the first read tells whether a TLS 1.3 origin accepted
 // the client's certificate.
-func (p *Pool) settle(c *conn, reused, refused bool) {
+func (p *Pool) settle(c *conn, x *Exchange, refused bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stats.Requests++
+	if !x.Reused && c.tls != nil && !refused {
+		p.stats.HandshakeSent += x.Trace.Sent
+		p.stats.HandshakeReceived += x.Trace.Received
+	}
 	switch {
-	case reused:
+	case x.Reused:
 		p.stats.Reused++
 	case c.tls == nil:
 		p.stats.Plain++

@@ -12,6 +12,8 @@ type Stats struct {
 	HandshakesFull    int64
 	HandshakesResumed int64
 	HandshakesFailed  int64            // those that the first read refuses included
+	HandshakeSent     int64            // bytes beneath TLS of the full and resumed ones: see wire.Trace
+	HandshakeReceived int64            // likewise
 	Requests          int64            // sent, retries included
 	Reused            int64            // of Requests: on a connection that had carried one before
 	StaleRetries      int64            // requests sent once more because a reused connection was stale

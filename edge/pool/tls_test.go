@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/originpull/originpull/wire"
@@ -103,6 +104,9 @@ func TestIdentitiesShareNothing(t *testing.T) {
 				p.CloseIdle()
 			}
 			s := done(t, p, o)
+			if s.HandshakeSent == 0 || s.HandshakeReceived == 0 {
+				t.Errorf("TLS %s: no bytes of handshakes: %+v", version, s)
+			}
 			if s.HandshakesFull != 3 || s.HandshakesResumed != 6 || s.Reused != 9 {
 				t.Errorf("TLS %s: stats %+v", version, s)
 			}
@@ -110,6 +114,54 @@ func TestIdentitiesShareNothing(t *testing.T) {
 			if resumptions["one"] != 4 || resumptions["two"] != 2 {
 				t.Errorf("TLS %s: resumptions %v", version, resumptions)
 			}
+		})
+	}
+}
+
+// TestResumptionKeepsTheOldIdentity swaps the client's certificate under the
+// pool's feet, where crypto/tls asks for it at each handshake. The session of
+// the old one is resumed all the same, without asking, and the origin goes on
+// seeing whom it saw. Only another configuration, which is another lane with a
+// session cache of its own, is a new identity.
+func TestResumptionKeepsTheOldIdentity(t *testing.T) {
+	for _, version := range wire.Versions() {
+		bubble(t, func(t *testing.T, network *wire.Model) {
+			l := newLab(t)
+			var seen, shown atomic.Value
+			l.server.VerifyConnection = func(state tls.ConnectionState) error {
+				seen.Store(state.PeerCertificates[0].DNSNames[0])
+				return nil
+			}
+			o := serve(t, network, modelled, under(l.server, always))
+			p := newPool(t, Config{})
+			target := l.target(modelled, "", wire.Profile{Version: version, Group: "x25519", Resumption: true})
+			target.Dialer.Network = network
+			target.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				certificate := l.client[shown.Load().(string)]
+				return &certificate, nil
+			}
+			fresh := *target
+			fresh.TLS = target.TLS.Clone() // even with the same cache in it
+			for i, step := range []struct {
+				target      *Target
+				shown, seen string
+				resumed     bool
+			}{
+				{target, "one", "one", false},
+				{target, "one", "one", true},
+				{target, "two", "one", true}, // the trap
+				{&fresh, "two", "two", false},
+				{&fresh, "two", "two", true},
+				{target, "two", "one", true}, // it does not heal either
+			} {
+				shown.Store(step.shown)
+				x := do(t, p, step.target)
+				if x.Trace.Resumed != step.resumed || seen.Load() != step.seen {
+					t.Errorf("TLS %s, step %d: shown %s, the origin saw %s, resumed %v; want %s, %v",
+						version, i, step.shown, seen.Load(), x.Trace.Resumed, step.seen, step.resumed)
+				}
+			}
+			done(t, p, o)
 		})
 	}
 }

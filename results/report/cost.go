@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/originpull/originpull/results"
@@ -16,6 +17,16 @@ func cost(p *page, r *results.Result, e group) {
 	g := grid{titles: []string{
 		"", "handshake\nreturns", "first\nbyte", "bytes\nsent", "bytes\nreceived", "edge\nCPU", "origin\nCPU", "hand-\nshakes",
 	}}
+	efficient := slices.ContainsFunc(e.arms, func(a *results.Arm) bool { return efficiency(a) != nothing })
+	if efficient {
+		g.titles = append(g.titles, "efficiency\nedge, origin")
+	}
+	row := func(a *results.Arm, cells ...cell) {
+		if efficient {
+			cells = append(cells, cell{text: efficiency(a)})
+		}
+		g.add(cells...)
+	}
 	subtracted := false
 	for _, a := range e.arms {
 		name := cell{armWords(r, a), plain}
@@ -25,11 +36,11 @@ func cost(p *page, r *results.Result, e group) {
 		}
 		if a.Role == results.RoleBaseline {
 			subtracted = true
-			g.add(name, cell{text: "no TLS"}, cell{text: show(a, results.MetricFirstByteRTTs)}, cell{text: nothing}, cell{text: nothing},
+			row(a, name, cell{text: "no TLS"}, cell{text: show(a, results.MetricFirstByteRTTs)}, cell{text: nothing}, cell{text: nothing},
 				cell{text: bracket(show(a, results.MetricHandshakeEdge))}, cell{text: bracket(show(a, results.MetricHandshakeOrigin))}, cell{text: "none"})
 			continue
 		}
-		g.add(name, cell{text: show(a, results.MetricHandshakeRTTs)}, cell{text: show(a, results.MetricFirstByteRTTs)},
+		row(a, name, cell{text: show(a, results.MetricHandshakeRTTs)}, cell{text: show(a, results.MetricFirstByteRTTs)},
 			cell{text: show(a, results.MetricBytesSent)}, cell{text: show(a, results.MetricBytesReceived)},
 			cell{text: show(a, results.MetricHandshakeEdge)}, cell{text: show(a, results.MetricHandshakeOrigin)}, cell{text: handshakes(a)})
 	}
@@ -38,8 +49,60 @@ func cost(p *page, r *results.Result, e group) {
 	if subtracted {
 		text += " What plain TCP costs (in brackets) is subtracted from the CPU of the others."
 	}
+	if efficient {
+		text += " Efficiency: what signing, verifying, key shares and their secrets take by themselves, measured in the same run, over that CPU."
+	}
 	p.note(text, faint)
+	if text := negotiated(r, e); text != "" {
+		p.note(text, faint)
+	}
 	ratios(p, r, e)
+}
+
+// efficiency prints both ends' shares of primitives, or nothing.
+func efficiency(a *results.Arm) string {
+	var parts []string
+	for _, metric := range []string{results.MetricEfficiencyEdge, results.MetricEfficiencyOrigin} {
+		v, has := a.Metrics[metric]
+		if !has || v.N <= 0 {
+			return nothing
+		}
+		parts = append(parts, strconv.FormatFloat(100*v.Value, 'f', 0, 64)+" %")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// negotiated says which version, group and cipher the arms of an experiment
+// really came to, and which arms where they differ.
+func negotiated(r *results.Result, e group) string {
+	arms := map[string][]string{}
+	var order []string
+	for _, a := range e.arms {
+		if a.Role != results.RoleArm || a.Labels[results.LabelCipher] == "" {
+			continue
+		}
+		text := join([]string{"TLS " + a.Labels[results.LabelTLSVersion], a.Labels[results.LabelGroup], a.Labels[results.LabelCipher]})
+		if a.Labels[results.LabelHelloRetry] == "true" {
+			text += ", after a HelloRetryRequest"
+		}
+		if len(arms[text]) == 0 {
+			order = append(order, text)
+		}
+		arms[text] = append(arms[text], armWords(r, a))
+	}
+	for i, text := range order {
+		switch {
+		case len(order) == 1:
+		case len(arms[text]) <= 2:
+			order[i] = text + " (" + strings.Join(arms[text], "; ") + ")"
+		default:
+			order[i] = text + " (" + plural(len(arms[text]), "arm", "arms") + ")"
+		}
+	}
+	if len(order) == 0 {
+		return ""
+	}
+	return "Negotiated: " + strings.Join(order, ". ") + "."
 }
 
 func bracket(text string) string {

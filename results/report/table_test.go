@@ -237,3 +237,29 @@ func TestWrap(t *testing.T) {
 		}
 	}
 }
+
+// Efficiency gets a column where it was measured, and what was negotiated is
+// named, arm by arm where arms differ.
+func TestEfficiencyAndNegotiation(t *testing.T) {
+	arm := func(name, group, retry string) results.Arm {
+		a := results.Arm{
+			Name: "h/edge.tls.group=" + name, Experiment: "h", Role: results.RoleArm, Axes: map[string]string{"edge.tls.group": name},
+			Labels:  map[string]string{"tls.version": "1.3", "group": group, "cipher": "TLS_X", "helloRetry": retry},
+			Metrics: map[string]results.Value{"handshake.rtts": results.NewValue("handshake.rtts", 1, 9)},
+		}
+		return a
+	}
+	r := &results.Result{
+		Complete: true, Experiments: []results.Experiment{{Name: "h", Kind: results.KindHandshakes, Trials: 1}},
+		Arms: []results.Arm{arm("x25519", "x25519", ""), arm("p256", "p256", "true")},
+	}
+	text := render(t, "table", r, Options{})
+	contains(t, text, "Negotiated: TLS 1.3, x25519, TLS_X (x25519). TLS 1.3, p256, TLS_X, after a HelloRetryRequest (p256).")
+	if strings.Contains(text, "fficiency") {
+		t.Errorf("a column for what was not measured:\n%s", text)
+	}
+	r.Arms[1].Metrics[results.MetricEfficiencyEdge] = results.NewValue(results.MetricEfficiencyEdge, 0.544, 1)
+	r.Arms[1].Metrics[results.MetricEfficiencyOrigin] = results.NewValue(results.MetricEfficiencyOrigin, 0.38, 1)
+	r.Arms = r.Arms[1:]
+	contains(t, render(t, "table", r, Options{}), "efficiency", "54 %, 38 %", "Negotiated: TLS 1.3, p256, TLS_X, after a HelloRetryRequest.")
+}

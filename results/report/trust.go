@@ -94,11 +94,13 @@ func generator(p *page, r *results.Result) {
 
 // reconciliation sets the connections of both ends side by side.
 func reconciliation(p *page, r *results.Result) {
-	var connects, ended int64
+	var connects, ended, edgeBytes, originBytes int64
 	var wrong []string
 	for _, t := range r.Validity.Tallies {
 		connects += t.Connects
 		ended += t.Handshakes
+		edgeBytes += t.EdgeBytes
+		originBytes += t.OriginBytes
 		if t.Connects != t.Handshakes {
 			wrong = append(wrong, fmt.Sprintf("%s (%s and %s)", t.Arm, thousands(float64(t.Connects)), thousands(float64(t.Handshakes))))
 		}
@@ -109,7 +111,11 @@ func reconciliation(p *page, r *results.Result) {
 	case !r.Validity.Reconciled:
 		p.item("reconciled", trustLabel, red, "NO: the two ends of the run were not compared")
 	case len(r.Validity.Tallies) > 0:
-		p.item("reconciled", trustLabel, green, fmt.Sprintf("yes: the edges made %s TCP connections and the origins saw %s of them end as a handshake or as plain TCP", thousands(float64(connects)), thousands(float64(ended))))
+		text := fmt.Sprintf("yes: the edges made %s TCP connections and the origins saw %s of them end as a handshake or as plain TCP", thousands(float64(connects)), thousands(float64(ended)))
+		if edgeBytes > 0 && edgeBytes == originBytes {
+			text += fmt.Sprintf("; both ends counted %s bytes of handshakes", thousands(float64(edgeBytes)))
+		}
+		p.item("reconciled", trustLabel, green, text)
 	}
 }
 

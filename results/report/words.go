@@ -132,14 +132,14 @@ func axisWords(axis string) string {
 	switch axis {
 	case "edge.tls.version":
 		return "TLS"
-	case "auth":
+	case "auth", "exchange", "edge.tls.group", "edge.tls.resumption", "origin.certificate.key":
 		return ""
+	case "origin.certificate.bytes":
+		return "chain"
 	case "edge.pool.reuse":
 		return "pool reuse"
 	case "edge.cache.capacity":
 		return "cache"
-	case "edge.tls.resumption":
-		return "resumption"
 	}
 	return axis[strings.LastIndexByte(axis, '.')+1:]
 }
@@ -151,6 +151,12 @@ func valueWords(axis, value string) string {
 		return "mTLS"
 	case axis == "auth" && value == "server":
 		return "server-auth"
+	case axis == "origin.certificate.bytes" && value == "0B":
+		return "unpadded"
+	case axis == "edge.tls.resumption" && value == "true":
+		return "resumed"
+	case axis == "edge.tls.resumption" && value == "false":
+		return "full"
 	case value == "true":
 		return "on"
 	case value == "false", axis == "edge.cache.capacity" && value == "0":
