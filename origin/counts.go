@@ -4,7 +4,7 @@ import "sync/atomic"
 
 // Counts is what became of every connection since New, and what was served.
 // Once all connections have ended,
-// Accepted = Refused + Plain + Full + Resumed + Failed + NoHello.
+// Accepted = Refused + Plain + Full + Resumed + Failed + NoHello + Untold.
 type Counts struct {
 	Accepted int64 `json:"accepted"` // TCP connections
 	Refused  int64 `json:"refused"`  // closed on their address, before any byte of ours
@@ -13,6 +13,9 @@ type Counts struct {
 	Resumed  int64 `json:"resumed"`  // handshakes from a ticket
 	Failed   int64 `json:"failed"`   // handshakes that began and did not finish
 	NoHello  int64 `json:"noHello"`  // ended before any byte of a ClientHello
+	// Untold ended without a request on a server that does not tell how their
+	// handshake ended; always zero at the built-in origin.
+	Untold   int64 `json:"untold,omitempty"`
 	Requests int64 `json:"requests"` // requests that reached the guard, refused ones included
 	Bytes    int64 `json:"bytes"`    // of response bodies of allowed requests
 	// Bytes beneath TLS of the full and resumed handshakes, tickets included.
@@ -22,7 +25,7 @@ type Counts struct {
 
 // Ended is the sum of the ends of connections: equal to Accepted after drain.
 func (c Counts) Ended() int64 {
-	return c.Refused + c.Plain + c.Full + c.Resumed + c.Failed + c.NoHello
+	return c.Refused + c.Plain + c.Full + c.Resumed + c.Failed + c.NoHello + c.Untold
 }
 
 type counters struct {

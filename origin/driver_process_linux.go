@@ -1,0 +1,85 @@
+package origin
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// serversRun says whether real servers can be run on this system.
+const serversRun = true
+
+// nobody is the user that servers run as when we are root, as they do in life.
+const nobody = 65534
+
+// confine puts the server into a process group of its own, whose number is its
+// pid, and has the kernel end it when the thread that started it ends. Root
+// gives itself up.
+func confine(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	}
+}
+
+// giveAway makes the private folder the server's own where it is another user.
+func giveAway(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return filepath.Walk(dir, func(path string, _ os.FileInfo, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, nobody, nobody)
+	})
+}
+
+// gracefully are the signals that let a server finish what it is doing.
+var gracefully = map[string]os.Signal{
+	"quit": syscall.SIGQUIT, "term": syscall.SIGTERM, "usr1": syscall.SIGUSR1, "winch": syscall.SIGWINCH,
+}
+
+// killGroup ends what is left of a group that we have started.
+func killGroup(group int) error {
+	if err := syscall.Kill(-group, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("kill server processes of %d: %w", group, err)
+	}
+	return nil
+}
+
+// groupPids lists the living processes of a group, the eldest first.
+func groupPids(group int) ([]int, error) {
+	folders, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, file := range folders {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended since
+		}
+		// The name in parentheses may hold anything, parentheses too.
+		fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+		if len(fields) < 3 || fields[2] != strconv.Itoa(group) || fields[0] == "Z" || fields[0] == "X" {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err != nil {
+			return nil, fmt.Errorf("list processes: %w", err)
+		}
+		if pid == group {
+			pids = append([]int{pid}, pids...)
+		} else {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
