@@ -62,10 +62,11 @@ type Experiment struct {
 	Name           string  `json:"name"` // "" for the only, unnamed one
 	Kind           string  `json:"kind"` // KindHandshakes, KindRequests or KindBypass
 	Title          string  `json:"title,omitempty"`
-	Trials         int     `json:"trials,omitempty"` // planned
-	Rounds         int     `json:"rounds,omitempty"` // of blocks in one trial
-	Block          float64 `json:"block,omitempty"`  // seconds
-	Rows           int     `json:"rows,omitempty"`   // planned bypass rows, those not run included; 0: not known
+	Trials         int     `json:"trials,omitempty"`  // planned
+	Rounds         int     `json:"rounds,omitempty"`  // of blocks in one trial
+	Block          float64 `json:"block,omitempty"`   // seconds
+	Skipped        string  `json:"skipped,omitempty"` // why it could not run here at all: a server that is not installed
+	Rows           int     `json:"rows,omitempty"`    // planned bypass rows, those not run included; 0: not known
 	PlannedSeconds float64 `json:"plannedSeconds"`
 }
 

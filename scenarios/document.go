@@ -24,7 +24,7 @@ type Settings struct {
 
 // Origin is the server that the edge pulls from.
 type Origin struct {
-	Server      string      `yaml:"server" json:"server" enum:"builtin" doc:"The server that plays the origin. builtin is originpull's own, a process of its own."`
+	Server      string      `yaml:"server" json:"server" enum:"builtin,nginx,haproxy,apache,caddy" doc:"The server that plays the origin. builtin is originpull's own, a process of its own; the others are this machine's, with a configuration of their own in a private folder. originpull list servers says which are here."`
 	Certificate Certificate `yaml:"certificate" json:"certificate" doc:"The server certificate of the origin; client certificates are of the same kind."`
 	Strategies  []string    `yaml:"strategies" json:"strategies" enum:"allowlist,header,mtls" doc:"What the origin demands, all of it together: the edge's address (allowlist), a secret header (header), a client certificate (mtls). An empty list leaves the origin open."`
 	MTLS        MTLS        `yaml:"mtls" json:"mtls" doc:"How the mtls strategy recognises the edge's certificate."`
@@ -44,6 +44,7 @@ type Certificate struct {
 // MTLS is how a client certificate is judged beyond its chain.
 type MTLS struct {
 	Pin string `yaml:"pin" json:"pin" enum:"none,subject,san,leaf" doc:"What the certificate must be besides well signed: nothing more, the edge's subject, the edge's subject alternative name, or exactly the edge's leaf."`
+	Revocation bool `yaml:"revocation" json:"revocation" doc:"Whether the origin checks a revocation list. Some servers cannot (Debian's Caddy)."`
 }
 
 // Header is the header that carries the shared secret.
@@ -177,7 +178,7 @@ func newDocument() *document {
 			Server:      "builtin",
 			Certificate: Certificate{Key: "ecdsa-p256", Chain: 1},
 			Strategies:  []string{"mtls"},
-			MTLS:        MTLS{Pin: "san"},
+			MTLS:        MTLS{Pin: "san", Revocation: true},
 			Header:      Header{Name: "X-Origin-Verify"},
 			Tickets:     true,
 			Response:    Response{Size: 1 << 10, Status: 200, CacheControl: "max-age=60"},

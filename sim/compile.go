@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"strings"
@@ -26,7 +27,7 @@ const (
 // seconds. It finds the problems that need the registries (unknown case,
 // server, metric); the error is scenarios.Problems, all of them at once.
 func Compile(s *scenarios.Scenario) (*Plan, error) {
-	c := compiler{scenario: s}
+	c := compiler{scenario: s, servers: found{}}
 	plan := &Plan{Protocol: ProtocolVersion, Scenario: s.Name, Title: s.Title, Digest: s.Digest, Seed: s.Seed}
 	for i := range s.Experiments {
 		plan.Experiments = append(plan.Experiments, c.experiment(&s.Experiments[i]))
@@ -48,6 +49,7 @@ func Compile(s *scenarios.Scenario) (*Plan, error) {
 type compiler struct {
 	scenario *scenarios.Scenario
 	problems scenarios.Problems
+	servers  found
 }
 
 func (c *compiler) problem(path, format string, args ...any) {
@@ -123,6 +125,7 @@ func (c *compiler) arms(x *Experiment, e *scenarios.Experiment) {
 		c.policy(base, &arm)
 		x.Arms = append(x.Arms, arm)
 	}
+	c.server(base, x.Arms)
 	x.Arms = withControls(x.Name, x.Arms)
 }
 
@@ -133,6 +136,31 @@ func (c *compiler) policy(base string, arm *Arm) {
 		c.problem(base+".origin.strategies", "%v", err)
 	}
 	arm.Policy = policy
+}
+
+// server refuses what the experiment's server cannot do, by name. A server
+// that is not installed is no problem of the scenario: the experiment is then
+// not run.
+func (c *compiler) server(base string, arms []Arm) {
+	path := base + ".origin.server"
+	for i := range arms {
+		name := arms[i].Settings.Origin.Server
+		if name != arms[0].Settings.Origin.Server {
+			c.problem(path, "the arms of one experiment share a server, because they share its plain-TCP baseline: write an experiment for each server")
+			return
+		}
+		if name == builtin {
+			continue
+		}
+		s := c.servers.server(context.Background(), name)
+		if s.err != nil {
+			return
+		}
+		if err := s.driver.Check(s.installed, serverSetup(&Start{Arm: arms[i]})); err != nil {
+			c.problem(path, "%v", err)
+			return
+		}
+	}
 }
 
 // handshakeOnly is the load of a handshake experiment: one viewer after the

@@ -12,7 +12,7 @@ import (
 // originEnd is the origin of a pair.
 type originEnd interface {
 	// pids are the processes whose CPU is the origin's.
-	pids() []int
+	pids() ([]int, error)
 	// drain waits for the last connections and returns what became of all.
 	drain(ctx context.Context) (*origin.Counts, error)
 	// stop ends it and waits; the error says how it had ended before that.
@@ -22,6 +22,9 @@ type originEnd interface {
 // startOrigin starts the origin that an arm asks for, and says where it
 // listens.
 func (r *run) startOrigin(ctx context.Context, start *Start) (originEnd, netip.AddrPort, error) {
+	if start.Arm.Settings.Origin.Server != builtin {
+		return startServer(ctx, start)
+	}
 	name := "the origin of " + start.Arm.Name
 	p, err := r.cfg.startProcess(RoleOrigin, name, workerEnv())
 	if err != nil {
@@ -60,9 +63,13 @@ func (w builtinEnd) drain(ctx context.Context) (*origin.Counts, error) {
 }
 
 // sumCPU adds the CPU clocks of the processes of one end.
-func sumCPU(pids []int) (time.Duration, error) {
+func sumCPU(pids func() ([]int, error)) (time.Duration, error) {
+	all, err := pids()
+	if err != nil {
+		return 0, err
+	}
 	var sum time.Duration
-	for _, pid := range pids {
+	for _, pid := range all {
 		used, err := processCPU(pid)
 		if err != nil {
 			return 0, err

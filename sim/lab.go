@@ -128,6 +128,9 @@ func policySettings(s *scenarios.Settings) origin.Settings {
 		RevocationList: credEdge,
 		Pin:            origin.Pin(s.Origin.MTLS.Pin),
 	}
+	if !s.Origin.MTLS.Revocation {
+		settings.RevocationList = ""
+	}
 	if settings.Pin == origin.PinSAN {
 		settings.PinValue = edgeName
 	}

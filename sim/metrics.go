@@ -179,18 +179,19 @@ func trialValues(trials []results.Trial, name string) []float64 {
 
 // armLabels is what a headline must name: server, library, key, and what was
 // really negotiated.
-func armLabels(c *collected) map[string]string {
+func (r *run) armLabels(c *collected) map[string]string {
 	o := c.arm.Settings.Origin
-	labels := map[string]string{
-		results.LabelServer:        o.Server,
-		results.LabelServerVersion: runtime.Version(),
-		results.LabelTLSLibrary:    "Go crypto/tls " + runtime.Version(),
-		results.LabelResumption:    strconv.FormatBool(c.arm.Settings.Edge.TLS.Resumption),
-		"tickets":                  strconv.FormatBool(o.Tickets),
+	version, library := runtime.Version(), "Go crypto/tls "+runtime.Version()
+	if s, have := r.servers[o.Server]; have {
+		version, library = s.installed.Version, s.installed.TLS
 	}
+	labels := map[string]string{results.LabelServer: o.Server, results.LabelServerVersion: version}
 	if c.arm.Plaintext {
-		return map[string]string{results.LabelServer: o.Server, results.LabelServerVersion: runtime.Version()}
+		return labels
 	}
+	labels[results.LabelTLSLibrary] = library
+	labels[results.LabelResumption] = strconv.FormatBool(c.arm.Settings.Edge.TLS.Resumption)
+	labels["tickets"] = strconv.FormatBool(o.Tickets)
 	labels[results.LabelKey] = fmt.Sprintf("%s, chain of %d", o.Certificate.Key, o.Certificate.Chain)
 	if o.Certificate.Bytes > 0 {
 		labels[results.LabelChainBytes] = o.Certificate.Bytes.String()

@@ -111,7 +111,7 @@ func (p *process) early() error {
 }
 
 // pids are the processes whose CPU is the worker's.
-func (p *process) pids() []int { return []int{p.cmd.Process.Pid} }
+func (p *process) pids() ([]int, error) { return []int{p.cmd.Process.Pid}, nil }
 
 // stop ends the worker and waits for it; one that does not end by itself is
 // killed. The error says how it had ended before it was told to.

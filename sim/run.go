@@ -45,7 +45,7 @@ func Run(ctx context.Context, plan *Plan, cfg Config) (*results.Result, error) {
 	if err := os.MkdirAll(auditFolder(cfg), 0o755); err != nil {
 		return nil, fmt.Errorf("preparing the run: %w", err)
 	}
-	r := &run{plan: plan, cfg: cfg, started: time.Now(), remaining: seconds(plan.PlannedSeconds)}
+	r := &run{plan: plan, cfg: cfg, started: time.Now(), remaining: seconds(plan.PlannedSeconds), servers: found{}}
 	result, err := newResult(plan, r.started)
 	if err != nil {
 		return nil, err
@@ -67,6 +67,7 @@ type run struct {
 	result    *results.Result
 	started   time.Time
 	remaining time.Duration // planned for the experiments that have not ended
+	servers   found
 }
 
 func (r *run) experiment(ctx context.Context, x *Experiment) error {

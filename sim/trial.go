@@ -81,12 +81,17 @@ func (r *run) trial(ctx context.Context, x *Experiment, index int, lab *lab, bod
 	}()
 	body(ctx, pairs)
 	trials := make([]armTrial, len(pairs))
-	for i, p := range pairs {
+	for _, p := range pairs {
 		p.readClocks() // closes the last block's window
-		p.drain(ctx)
-		p.trial.blocks = p.costs
-		trials[i] = p.trial
 	}
+	for i, p := range pairs {
+		wg.Go(func() { // at once: some servers take a second to say goodbye
+			p.drain(ctx)
+			p.trial.blocks = p.costs
+			trials[i] = p.trial
+		})
+	}
+	wg.Wait()
 	return trials
 }
 
@@ -160,7 +165,7 @@ func (p *pair) measureFloor(ctx context.Context) {
 	p.closeWindow()
 	answer, err := p.grant(ctx, Command{Type: msgFloor}, floorSeconds)
 	if err != nil {
-		p.fail(ctx, err)
+		p.fail(err)
 		return
 	}
 	p.trial.floor = answer.Floor
@@ -193,7 +198,7 @@ func (p *pair) readClocks() {
 	if p.trial.err != nil || p.edge == nil || p.origin == nil {
 		return
 	}
-	for i, pids := range [][]int{p.edge.pids(), p.origin.pids()} {
+	for i, pids := range []func() ([]int, error){p.edge.pids, p.origin.pids} {
 		now, err := sumCPU(pids)
 		if err != nil {
 			p.trial.noCPU = err

@@ -1,0 +1,114 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/originpull/originpull/origin"
+)
+
+// builtin is the server of the built-in origin; any other is a driver's.
+const builtin = "builtin"
+
+// serverEnd is a real server as an origin.
+type serverEnd struct {
+	name    string
+	running *origin.Running
+	drained bool
+}
+
+// startServer starts the real server that an arm asks for. The baseline is a
+// plaintext listener of the same server with the same content.
+func startServer(ctx context.Context, start *Start) (originEnd, netip.AddrPort, error) {
+	name := "the origin of " + start.Arm.Name
+	driver, known := origin.DriverNamed(start.Arm.Settings.Origin.Server)
+	if !known {
+		return nil, netip.AddrPort{}, fmt.Errorf("%s: no driver for server %q", name, start.Arm.Settings.Origin.Server)
+	}
+	running, err := driver.Start(ctx, serverSetup(start))
+	if err != nil {
+		return nil, netip.AddrPort{}, fmt.Errorf("%s: %w", name, err)
+	}
+	address := running.Address()
+	if start.Arm.Plaintext {
+		address = running.PlainAddress()
+	}
+	return &serverEnd{name: name, running: running}, address, nil
+}
+
+// serverSetup is what a driver is told. A baseline arm has a certificate too:
+// its server opens both listeners.
+func serverSetup(start *Start) origin.Setup {
+	with := *start
+	with.Certificate = credOrigin
+	return origin.Setup{Config: originConfig(&with), Baseline: start.Arm.Plaintext}
+}
+
+func (s *serverEnd) pids() ([]int, error) { return s.running.Pids() }
+
+// drain stops the server: only then is everything in its logs.
+func (s *serverEnd) drain(ctx context.Context) (*origin.Counts, error) {
+	s.drained = true
+	if err := s.running.Stop(ctx); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.name, err)
+	}
+	counts, err := s.running.Counts(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", s.name, err)
+	}
+	return &counts, nil
+}
+
+func (s *serverEnd) stop() error {
+	if s.drained {
+		return nil
+	}
+	var early error
+	select {
+	case <-s.running.Exited():
+		early = fmt.Errorf("%s ended early; it said: %s", s.name, s.running.Output())
+	default:
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+	defer cancel()
+	return errors.Join(early, s.running.Stop(ctx))
+}
+
+// found are the servers on this machine, looked for once.
+type found map[string]foundServer
+
+type foundServer struct {
+	driver    origin.Driver
+	installed origin.Installed
+	err       error // why there is none
+}
+
+// server looks for the server that an arm asks for; the built-in one is
+// always there.
+func (f found) server(ctx context.Context, name string) foundServer {
+	if s, looked := f[name]; looked {
+		return s
+	}
+	var s foundServer
+	s.driver, _ = origin.DriverNamed(name)
+	s.installed, s.err = s.driver.Find(ctx)
+	f[name] = s
+	return s
+}
+
+// missing says why an experiment cannot run here: a server of its arms is not
+// installed. "" when all are.
+func (f found) missing(ctx context.Context, x *Experiment) string {
+	for i := range x.Arms {
+		name := x.Arms[i].Settings.Origin.Server
+		if name == builtin {
+			continue
+		}
+		if s := f.server(ctx, name); s.err != nil {
+			return s.err.Error()
+		}
+	}
+	return ""
+}
