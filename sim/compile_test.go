@@ -153,3 +153,16 @@ func TestDiffersOnlyIn(t *testing.T) {
 		}
 	}
 }
+
+// RSA keys are planned for: the authorities' and both ends', once a kind.
+func TestKeySeconds(t *testing.T) {
+	arm := func(key string, chain int) Arm {
+		var a Arm
+		a.Settings.Origin.Certificate = scenarios.Certificate{Key: key, Chain: chain}
+		return a
+	}
+	got := keySeconds([]Arm{arm("rsa-3072", 1), arm("rsa-3072", 1), arm("rsa-3072", 2), arm("ed25519", 1)})
+	if want := 3.0 + 4.0; got != want {
+		t.Errorf("%v s, want %v", got, want)
+	}
+}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"maps"
 	"strings"
 	"testing"
@@ -110,5 +111,36 @@ func TestEfficiency(t *testing.T) {
 	m := map[string]float64{"handshake.cpu.edge": -1, "handshake.cpu.origin": 0}
 	if efficiency(m, &Floor{Edge: 1, Origin: 1}); len(m) != 2 {
 		t.Errorf("a share of nothing: %v", m)
+	}
+}
+
+// What measuring primitives takes is no arm's cost: the window of the block
+// before is closed first, and the next block opens another.
+func TestFloorIsNotCharged(t *testing.T) {
+	if processCPUAvailable() != nil {
+		t.Skip("no CPU clock")
+	}
+	plan := compileText(t, handshakeScenario)
+	x := &plan.Experiments[0]
+	x.Arms = x.Arms[3:4]
+	lab, err := newLab()
+	if err != nil {
+		t.Fatal(err)
+	}
+	trials := newTestRun(t, plan).trial(t.Context(), x, 1, lab, func(ctx context.Context, pairs []*pair) {
+		p := pairs[0]
+		p.block(ctx, Block{Seconds: 0.005})
+		p.measureFloor(ctx)
+		charged := p.costs[0]
+		if charged.edge == 0 || charged.origin == 0 {
+			t.Errorf("the block before was not charged: %+v", charged)
+		}
+		p.readClocks()
+		if p.costs[0] != charged {
+			t.Errorf("the floor was charged: %+v after %+v", p.costs[0], charged)
+		}
+	})
+	if trials[0].err != nil || trials[0].floor == nil || trials[0].floor.Origin < 10 {
+		t.Errorf("trial %+v", trials[0])
 	}
 }

@@ -19,7 +19,7 @@ func cost(p *page, r *results.Result, e group) {
 	}}
 	efficient := slices.ContainsFunc(e.arms, func(a *results.Arm) bool { return efficiency(a) != nothing })
 	if efficient {
-		g.titles = append(g.titles, "efficiency\nedge, origin")
+		g.titles = append(g.titles, "effi-\nciency")
 	}
 	row := func(a *results.Arm, cells ...cell) {
 		if efficient {
@@ -50,7 +50,7 @@ func cost(p *page, r *results.Result, e group) {
 		text += " What plain TCP costs (in brackets) is subtracted from the CPU of the others."
 	}
 	if efficient {
-		text += " Efficiency: what signing, verifying, key shares and their secrets take by themselves, measured in the same run, over that CPU."
+		text += " Efficiency, of edge/origin: what signing, verifying, key shares and their secrets take by themselves, measured in the same run, over that CPU."
 	}
 	p.note(text, faint)
 	if text := negotiated(r, e); text != "" {
@@ -67,9 +67,9 @@ func efficiency(a *results.Arm) string {
 		if !has || v.N <= 0 {
 			return nothing
 		}
-		parts = append(parts, strconv.FormatFloat(100*v.Value, 'f', 0, 64)+" %")
+		parts = append(parts, strconv.FormatFloat(100*v.Value, 'f', 0, 64))
 	}
-	return strings.Join(parts, ", ")
+	return strings.Join(parts, "/") + " %"
 }
 
 // negotiated says which version, group and cipher the arms of an experiment
