@@ -1,8 +1,12 @@
 package origin
 
 import (
+	"bufio"
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -266,6 +270,41 @@ func TestServersReconcile(t *testing.T) {
 		default:
 		}
 		if got != want {
+			t.Errorf("counts\n%+v, want\n%+v", got, want)
+		}
+	})
+}
+
+// TestServersCountKeptConnections stops while a connection is open.
+func TestServersCountKeptConnections(t *testing.T) {
+	everyServer(t, func(t *testing.T, d Driver) {
+		b := newLab(t).bench(d, nil)
+		const requests = 3
+		for _, at := range []netip.AddrPort{b.running.Address(), b.running.PlainAddress()} {
+			conn, err := net.Dial("tcp", at.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+			b.dialed++
+			if at == b.running.Address() {
+				conn = tls.Client(conn, b.clientTLS(pull{}))
+			}
+			reader := bufio.NewReader(conn)
+			for range requests {
+				_, _ = io.WriteString(conn, "GET /o/k HTTP/1.1\r\nHost: "+protectedHost+"\r\n\r\n")
+				reply, err := http.ReadResponse(reader, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := io.ReadAll(reply.Body)
+				if err = errors.Join(err, reply.Body.Close()); err != nil || len(body) != 1000 || reply.Close {
+					t.Errorf("%v, %d bytes, closed %v", err, len(body), reply.Close)
+				}
+			}
+		}
+		want := Counts{Accepted: 2, Full: 1, Plain: 1, Requests: 2 * requests, Bytes: 2 * requests * 1000}
+		if got := b.counts(); got != want {
 			t.Errorf("counts\n%+v, want\n%+v", got, want)
 		}
 	})
