@@ -6,7 +6,7 @@ TOOLS := $(CURDIR)/.tools
 FUZZTIME ?= 15s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt fuzz golden cover cross tidy clean
+.PHONY: help build servers test race lint fmt fuzz golden cover cross tidy clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
@@ -14,7 +14,10 @@ help: ## list the targets
 build: ## build bin/originpull
 	$(GO) build -o bin/originpull ./cmd/originpull
 
-test: ## run every test with the race detector, in random order
+servers: ## install the servers that drivers run, where it is root on Debian
+	@.ci/servers
+
+test: servers ## run every test with the race detector, in random order
 	$(GO) test -race -shuffle=on -timeout 8m ./...
 
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) cross tidy ## vet, golangci-lint, formatting, tidy go.mod, other systems' builds

@@ -29,4 +29,8 @@
 //   - A refusal names one missing proof: the first that was found missing.
 //   - Reload swaps everything at once; no ticket key is dropped for it.
 //   - Every phase of a connection has a timeout.
+//
+// A Driver runs a server that others have made as an origin instead: it writes
+// the policy in that server's own words, and Limits says what those words
+// cannot express. Nothing of it outlives Running.Stop.
 package origin

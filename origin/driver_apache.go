@@ -122,7 +122,7 @@ func renderApache(r *rendering) (launch, error) {
 	}
 	c.add("ServerName origin\nServerRoot %q\nDefaultRuntimeDir .\nPidFile httpd.pid\nServerTokens Prod", r.dir)
 	c.add("ServerLimit 1\nStartServers 1\nThreadsPerChild %d\nThreadLimit %d\nMaxRequestWorkers %d", apacheThreads, apacheThreads, apacheThreads)
-	c.add("MinSpareThreads 1\nMaxSpareThreads %d\nMaxConnectionsPerChild 0\nListenBacklog 4096", apacheThreads)
+	c.add("MinSpareThreads 1\nMaxSpareThreads %d\nMaxConnectionsPerChild 0\nListenBacklog 4096\nGracefulShutdownTimeout 1", apacheThreads)
 	c.add("KeepAlive On\nMaxKeepAliveRequests 0\nKeepAliveTimeout %d\nTimeout %d", seconds(timeouts.Idle), seconds(timeouts.Write))
 	c.add("RequestReadTimeout handshake=%d header=%d body=%d", seconds(timeouts.Handshake), seconds(timeouts.Header), seconds(timeouts.Read))
 	c.add("ErrorLog %s\nErrorLogFormat \"%s\"\nLogLevel warn ssl:info", errorFile, apacheErrorFormat)

@@ -201,7 +201,7 @@ func refuseGroup(found Installed, s Setup) error {
 type config struct{ strings.Builder }
 
 func (c *config) add(format string, args ...any) {
-	fmt.Fprintf(c, format+"\n", args...)
+	_, _ = fmt.Fprintf(c, format+"\n", args...) // a builder never fails
 }
 
 // addIf keeps conditional lines readable.

@@ -111,12 +111,12 @@ type pulled struct {
 
 // has compares a line of the header without regard to case: HAProxy writes
 // names in lower case.
-func (p pulled) has(name, value string) bool {
-	return strings.Contains(strings.ToLower(p.head), "\r\n"+strings.ToLower(name+": "+value)+"\r\n")
+func (out pulled) has(name, value string) bool {
+	return strings.Contains(strings.ToLower(out.head), "\r\n"+strings.ToLower(name+": "+value)+"\r\n")
 }
 
-func (p pulled) served() bool {
-	return p.err == nil && p.status == 200 && p.has(ProofHeader, ProtectedContent)
+func (out pulled) served() bool {
+	return out.err == nil && out.status == 200 && out.has(ProofHeader, ProtectedContent)
 }
 
 func (b *bench) pull(p pull) (out pulled) {

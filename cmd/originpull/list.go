@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -23,6 +25,7 @@ var lists = map[string]func(w io.Writer, verbose bool){
 			_, _ = fmt.Fprintf(w, "%s\t%s\n", entry.Name, entry.Title)
 		}
 	},
+	"servers":  listServers,
 	"cases":    listCases,
 	"mistakes": listMistakes,
 	"strategies": func(w io.Writer, _ bool) {
@@ -53,6 +56,50 @@ func listCases(w io.Writer, verbose bool) {
 	}
 }
 
+// listServers asks every server that is here who it is; verbose adds what it
+// cannot enforce or tell.
+func listServers(w io.Writer, verbose bool) {
+	for _, d := range origin.Drivers() {
+		found, err := d.Find(context.Background())
+		switch {
+		case errors.Is(err, origin.ErrNotInstalled):
+			_, _ = fmt.Fprintf(w, "%s\tnot found\t%s\ton Debian: apt-get install %s\n", d.Name, d.Title, d.Package)
+		case err != nil:
+			_, _ = fmt.Fprintf(w, "%s\tunusable\t%s\t%v\n", d.Name, d.Title, err)
+		default:
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", d.Name, found.Version, found.TLS, found.Path)
+		}
+		if !verbose {
+			continue
+		}
+		for _, limit := range serverLimits(d, found) {
+			_, _ = fmt.Fprintf(w, "\t  limit: %s\n", limit)
+		}
+		for _, clause := range d.CannotTell {
+			_, _ = fmt.Fprintf(w, "\t  cannot tell: %s\n", clause)
+		}
+	}
+}
+
+// serverLimits are the reasons of the limits under every strategy and pin,
+// each once.
+func serverLimits(d origin.Driver, found origin.Installed) []string {
+	var reasons []string
+	for _, pin := range origin.Pins() {
+		p := origin.Policy{Strategies: []string{origin.Allowlist, origin.Header, origin.MTLS}, Pin: pin, RevocationList: "list"}
+		for _, limit := range d.Limits(found, p) {
+			reason := fmt.Sprintf("%s: %s", limit.Proof, limit.Reason)
+			if limit.Weak {
+				reason = fmt.Sprintf("%s, weakly: %s", limit.Proof, limit.Reason)
+			}
+			if !slices.Contains(reasons, reason) {
+				reasons = append(reasons, reason)
+			}
+		}
+	}
+	return reasons
+}
+
 func listMistakes(w io.Writer, verbose bool) {
 	for _, m := range origin.Mistakes() {
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", m.Strategy, m.Name, m.Title)
@@ -79,7 +126,7 @@ func init() {
 				return w.Flush()
 			},
 		}
-		cmd.Flags().BoolVar(&verbose, "verbose", false, "with steps, controls, fixes and references")
+		cmd.Flags().BoolVar(&verbose, "verbose", false, "with steps, controls, fixes, limits and references")
 		return cmd
 	})
 }
