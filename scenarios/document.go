@@ -43,8 +43,8 @@ type Certificate struct {
 
 // MTLS is how a client certificate is judged beyond its chain.
 type MTLS struct {
-	Pin string `yaml:"pin" json:"pin" enum:"none,subject,san,leaf" doc:"What the certificate must be besides well signed: nothing more, the edge's subject, the edge's subject alternative name, or exactly the edge's leaf."`
-	Revocation bool `yaml:"revocation" json:"revocation" doc:"Whether the origin checks a revocation list. Some servers cannot (Debian's Caddy)."`
+	Pin        string `yaml:"pin" json:"pin" enum:"none,subject,san,leaf" doc:"What the certificate must be besides well signed: nothing more, the edge's subject, the edge's subject alternative name, or exactly the edge's leaf."`
+	Revocation bool   `yaml:"revocation" json:"revocation" doc:"Whether the origin checks a revocation list. Some servers cannot (Debian's Caddy)."`
 }
 
 // Header is the header that carries the shared secret.

@@ -276,7 +276,7 @@ func TestEndsThatDisagreeAreNamed(t *testing.T) {
 		c.change(&p, &o)
 		trial := armTrial{index: 1, edge: &EdgeSummary{}, origin: &o}
 		trial.edge.Total.Pool = p
-		(&run{result: result}).compareEnds(&Arm{Name: "x"}, &trial)
+		(&run{result: result}).compareEnds(&Arm{Name: "x", Settings: scenarios.Defaults()}, &trial)
 		got := strings.Join(result.Validity.Warnings, "\n")
 		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
