@@ -66,7 +66,8 @@ func (r *run) measure(ctx context.Context, x *Experiment, index int, pairs []*pa
 	}
 	at("", 0)
 	if x.Kind == Handshakes {
-		return interleave(ctx, x, pairs, func(within float64) { at("", within) })
+		order := newBlockOrder(len(pairs), trialSeed(r.plan.Seed, index))
+		return order.interleave(ctx, x, pairs, func(within float64) { at("", within) })
 	}
 	i := 0
 	oneBlock(ctx, x, pairs, func(p *pair) {

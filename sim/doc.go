@@ -10,7 +10,7 @@
 //  2. [Run] takes the experiments one after the other. For every trial it
 //     starts a fresh pair of processes for each arm ([ServeWorker] is their
 //     other end), hands them their credentials over standard input, and grants
-//     blocks: one arm at a time, the order reversed each round.
+//     blocks: one arm at a time, in an order drawn anew each round.
 //  3. CPU is read from the workers' CPU clocks at the start of each block, so
 //     that everything an arm does until its next block is its own cost.
 //     Once a trial, between two rounds, each edge measures the primitives of

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -246,62 +245,6 @@ func (p *pair) stop() {
 		_ = p.origin.stop()
 	}
 }
-
-// oneBlock grants every arm its warm-up and one long block, for latency under
-// load; the order is reversed every other trial.
-func oneBlock(ctx context.Context, x *Experiment, pairs []*pair, each func(*pair)) {
-	order := slices.Clone(pairs)
-	if len(pairs) > 0 && pairs[0].trial.index%2 == 0 {
-		slices.Reverse(order)
-	}
-	for _, p := range order {
-		if ctx.Err() != nil {
-			return
-		}
-		each(p)
-		p.block(ctx, Block{Seconds: x.Warmup, Discard: true})
-		p.block(ctx, Block{Seconds: x.Block})
-		p.closeWindow()
-	}
-}
-
-// interleave grants blocks round after round, one arm at a time, in the
-// order reversed each round, until the trial's time is spent. each is told
-// after every round which fraction is behind it.
-func interleave(ctx context.Context, x *Experiment, pairs []*pair, each func(within float64)) (rounds int) {
-	order := slices.Clone(pairs)
-	for _, p := range order {
-		p.block(ctx, Block{Seconds: x.Warmup, Discard: true})
-	}
-	started := time.Now()
-	for ctx.Err() == nil && (rounds < minRounds || time.Since(started) < seconds(x.Seconds)) {
-		for _, p := range order {
-			if ctx.Err() == nil {
-				p.block(ctx, Block{Seconds: x.Block})
-			}
-		}
-		slices.Reverse(order)
-		rounds++
-		for _, p := range order {
-			if rounds == floorRound && ctx.Err() == nil {
-				p.measureFloor(ctx)
-			}
-		}
-		each(min(1, time.Since(started).Seconds()/x.Seconds))
-	}
-	return rounds
-}
-
-// floorRound is the round after which primitives are measured, once a trial:
-// amid the blocks that they are held against.
-const floorRound = minRounds / 2
-
-// floorSeconds is what that takes for one arm, out of the trial's time.
-const floorSeconds = 0.03
-
-// minRounds is how many rounds a trial does whatever its time: a median of
-// fewer says nothing.
-const minRounds = 4
 
 // credentialSet is what the two ends of an arm are handed.
 type credentialSet struct {

@@ -1,0 +1,37 @@
+package sim
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestBlockOrderIsFair(t *testing.T) {
+	const arms, rounds = 6, 6000
+	order, again := newBlockOrder(arms, 5), newBlockOrder(arms, 5)
+	var at [arms][arms]int // arm, position
+	last := -1
+	for range rounds {
+		round := slices.Clone(order.next())
+		if !slices.Equal(round, again.next()) {
+			t.Fatal("one seed gave two orders")
+		}
+		if round[0] == last {
+			t.Fatal("an arm has two blocks in a row")
+		}
+		last = round[arms-1]
+		for position, arm := range round {
+			at[arm][position]++
+		}
+	}
+	for arm := range arms {
+		for position, n := range at[arm] {
+			// Five standard deviations of a binomial around a sixth.
+			if n < 1000-145 || n > 1000+145 {
+				t.Errorf("arm %d stood at %d in %d of %d rounds, want about a sixth", arm, position, n, rounds)
+			}
+		}
+	}
+	if one := newBlockOrder(1, 1); one.next()[0] != 0 || one.next()[0] != 0 {
+		t.Error("a single arm is not always next")
+	}
+}
