@@ -95,8 +95,10 @@ func renderHAProxy(r *rendering) (launch, error) {
 	return launch{args: []string{"-db", "-f", "haproxy.cfg"}, logsToStdout: accessFile}, r.write("haproxy.cfg", []byte(c.String()))
 }
 
+// haproxyBind leaves the choice of the cipher to the client, as the others do:
+// servers that choose differently could not be compared.
 func haproxyBind(r *rendering) string {
-	var bind string
+	bind := " prefer-client-ciphers"
 	if !r.Config.Tickets {
 		bind += " no-tls-tickets"
 	}

@@ -238,6 +238,10 @@ func TestServersServe(t *testing.T) {
 			if !got.leaf.Equal(l.server.Leaf) {
 				t.Errorf("%+v: served with the certificate of %q", p, got.leaf.Subject)
 			}
+			// The client's first choice everywhere, or servers could not be compared.
+			if !strings.HasSuffix(got.trace.Cipher, "_AES_128_GCM_SHA256") {
+				t.Errorf("%+v: cipher %s", p, got.trace.Cipher)
+			}
 			if turns, _ := wire.Turns(p.version, false); got.trace.Turns != turns || got.trace.Version != p.version || got.trace.Group != "x25519" {
 				t.Errorf("%+v: trace %+v, want %d turns", p, got.trace, turns)
 			}
