@@ -29,6 +29,7 @@ a secret header and mTLS.
 
   originpull run quickstart      all of it in under a minute
   originpull list scenarios      what else there is
+  originpull doctor              what this machine can measure
 
 Exit codes: 0 pass, 1 the run failed, 2 usage or invalid scenario, 3 an
 expectation or bypass verdict failed, 4 inconclusive.
