@@ -56,9 +56,23 @@ func (r *run) finish(ctx context.Context, err error) {
 	r.result.Elapsed = time.Since(r.started).Seconds()
 	for i := range r.plan.Experiments {
 		x := &r.plan.Experiments[i]
+		if e, _ := r.result.Experiment(x.Name); e.Skipped != "" {
+			r.notAsked(x, e.Skipped)
+			continue
+		}
 		r.expect(x.Expect, x.Name)
 	}
 	r.expect(r.plan.Expect, "")
+}
+
+// notAsked keeps the rules of an experiment that could not run here: neither
+// met nor failed.
+func (r *run) notAsked(x *Experiment, why string) {
+	for _, text := range x.Expect {
+		r.result.Expectations = append(r.result.Expectations, results.Expectation{
+			Expression: text, Experiment: x.Name, Inconclusive: true, Detail: "not run: " + why,
+		})
+	}
 }
 
 func (r *run) expect(rules []string, experiment string) {

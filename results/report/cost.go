@@ -11,7 +11,7 @@ import (
 
 // cost prints what one handshake of each arm costs.
 func cost(p *page, r *results.Result, e group) {
-	if !measured(p, e) {
+	if !measured(p, r, e) {
 		return
 	}
 	g := grid{titles: []string{
@@ -132,10 +132,13 @@ func handshakes(a *results.Arm) string {
 
 // measured prints how an experiment was measured and reports whether it has
 // anything to show: an interrupted run has experiments that never started.
-func measured(p *page, e group) bool {
+func measured(p *page, r *results.Result, e group) bool {
 	for _, a := range e.arms {
 		if a.Error != "" || len(a.Metrics) > 0 {
 			p.note(method(e), plain)
+			if severalServers(r) {
+				p.note("Origin: "+counterpart(r, e.arms), plain)
+			}
 			return true
 		}
 	}

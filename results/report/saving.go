@@ -7,7 +7,7 @@ import (
 // saving prints what reached the origin, over which connections, and what
 // the viewer waited.
 func saving(p *page, r *results.Result, e group) {
-	if !measured(p, e) {
+	if !measured(p, r, e) {
 		return
 	}
 	g := grid{titles: []string{

@@ -74,9 +74,29 @@ func headline(p *page, r *results.Result) {
 	p.item(state, label, s, fmt.Sprintf("after %s, seed %d, started %s UTC%s",
 		seconds(r.Elapsed), r.Scenario.Seed, r.Started.UTC().Format(time.DateTime), after))
 	p.item("this machine", label, plain, machine(r))
-	if text := counterpart(r); text != "" {
+	switch text := counterpart(r, ordinary(r)); {
+	case text == "":
+	case severalServers(r):
+		p.item("origin", label, plain, "several, named with each experiment")
+	default:
 		p.item("origin", label, plain, text)
 	}
+}
+
+// severalServers reports whether the experiments had different origins.
+func severalServers(r *results.Result) bool {
+	return strings.Contains(labels(ordinary(r), results.LabelServer), " and ")
+}
+
+// ordinary returns the arms that are neither baseline nor double.
+func ordinary(r *results.Result) []*results.Arm {
+	var arms []*results.Arm
+	for i := range r.Arms {
+		if r.Arms[i].Role == results.RoleArm {
+			arms = append(arms, &r.Arms[i])
+		}
+	}
+	return arms
 }
 
 // machine describes where the run took place.
@@ -100,9 +120,9 @@ func machine(r *results.Result) string {
 }
 
 // counterpart describes server, TLS library, key and group as the arms
-// really used them.
-func counterpart(r *results.Result) string {
-	server := labels(r, results.LabelServer)
+// really used them; without arms, the servers of the bypass rows.
+func counterpart(r *results.Result, arms []*results.Arm) string {
+	server := labels(arms, results.LabelServer)
 	if server == "" {
 		for _, b := range r.Bypass {
 			if b.Server != "" && !strings.Contains(server, b.Server) {
@@ -110,16 +130,16 @@ func counterpart(r *results.Result) string {
 			}
 		}
 	}
-	if version := labels(r, results.LabelServerVersion); version != "" {
+	if version := labels(arms, results.LabelServerVersion); version != "" {
 		server += " " + version
 	}
 	parts := []string{server}
 	for _, part := range [][2]string{{"TLS by ", results.LabelTLSLibrary}, {"key ", results.LabelKey}, {"group ", results.LabelGroup}} {
-		if text := labels(r, part[1]); text != "" {
+		if text := labels(arms, part[1]); text != "" {
 			parts = append(parts, part[0]+text)
 		}
 	}
-	switch labels(r, results.LabelResumption) {
+	switch labels(arms, results.LabelResumption) {
 	case "":
 	case "false":
 		parts = append(parts, "full handshakes only")
@@ -131,12 +151,12 @@ func counterpart(r *results.Result) string {
 	return join(parts)
 }
 
-// labels joins the different values of one label over the ordinary arms.
-func labels(r *results.Result, key string) string {
+// labels joins the different values of one label.
+func labels(arms []*results.Arm, key string) string {
 	var values []string
-	for i := range r.Arms {
-		v := r.Arms[i].Labels[key]
-		if r.Arms[i].Role == results.RoleArm && v != "" && !slices.Contains(values, v) {
+	for _, a := range arms {
+		v := a.Labels[key]
+		if a.Role == results.RoleArm && v != "" && !slices.Contains(values, v) {
 			values = append(values, v)
 		}
 	}

@@ -190,6 +190,19 @@ func TestOneTrialHasNoRatios(t *testing.T) {
 	}
 }
 
+func TestSeveralServersAreNamedWithTheirExperiments(t *testing.T) {
+	var r results.Result
+	for _, server := range []string{"nginx", "caddy"} {
+		a := arm(server, results.NewValue("handshake.rtts", 1, 1))
+		a.Name, a.Experiment = server+"/x", server
+		a.Labels = map[string]string{results.LabelServer: server, results.LabelServerVersion: "1.2.3", results.LabelTLSLibrary: server + "TLS"}
+		r.Arms = append(r.Arms, a)
+		r.Experiments = append(r.Experiments, results.Experiment{Name: server, Kind: results.KindHandshakes, Trials: 1})
+	}
+	report := render(t, "table", &r, Options{})
+	contains(t, report, "origin several, named with each experiment", "Origin: nginx 1.2.3, TLS by nginxTLS", "Origin: caddy 1.2.3, TLS by caddyTLS")
+}
+
 func TestSectionsWithoutArmsAreLeftOut(t *testing.T) {
 	report := render(t, "table", rows(blocked("1.3", "")), Options{})
 	contains(t, report, "1. Who else can pull", "2. May these numbers be trusted", "origin builtin", "CPU model not recorded")
