@@ -24,6 +24,7 @@ type quicConn struct {
 	timer   *time.Timer // closes a connection without requests; nil until accepted
 	busy    int         // requests being answered
 	spent   bool        // it is to take no more of them
+	served  bool        // one was answered
 	settled bool        // its handshake is complete, and counted
 	ended   bool
 }
@@ -117,6 +118,12 @@ func (c *quicConn) closed(cause error) {
 		s.counts.full.Add(1)
 		return
 	}
+	if c.served {
+		// It was answered in 0-RTT and has left before the server saw the end
+		// of its handshake. For the client that is a resumed one.
+		s.counts.resumed.Add(1)
+		return
+	}
 	s.counts.failed.Add(1)
 	if unverified, ok := errors.AsType[*tls.CertificateVerificationError](cause); ok {
 		c.certs = unverified.UnverifiedCertificates
@@ -179,7 +186,7 @@ func (c *quicConn) answered(good *guard, spent bool) {
 	c.mu.Lock()
 	c.busy--
 	c.guard = good
-	c.spent = c.spent || spent
+	c.served, c.spent = true, c.spent || spent
 	c.mu.Unlock()
 	c.rest()
 }
