@@ -13,6 +13,7 @@ func TestLibrary(t *testing.T) {
 	want := map[string]string{ // every experiment with its number of cells, or of cases
 		"quickstart":     "handshake 4, pool-and-cache 3, bypass 21 cases",
 		"handshake-cost": "handshake 4",
+		"handshake-quic": "handshake 8",
 		"pool-reuse":     "idle 6",
 		"bypass-core":    "bypass 21 cases",
 	}
@@ -121,7 +122,7 @@ func TestOpen(t *testing.T) {
 		t.Errorf("got %v, %v", src.File, err)
 	}
 	_, err := Open("quickstrat")
-	if want := `library scenario "quickstrat" is not known; did you mean quickstart? Known: bypass-core, handshake-cost, pool-reuse, quickstart; a file is given with its path: ./quickstrat.yaml`; err == nil || err.Error() != want {
+	if want := `library scenario "quickstrat" is not known; did you mean quickstart? Known: bypass-core, handshake-cost, handshake-quic, pool-reuse, quickstart; a file is given with its path: ./quickstrat.yaml`; err == nil || err.Error() != want {
 		t.Errorf("\ngot  %v\nwant %s", err, want)
 	}
 	for _, missing := range []string{"missing.yaml", "./missing", filepath.Join(t.TempDir(), "missing")} {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/origin"
 	"github.com/originpull/originpull/results"
 	"github.com/originpull/originpull/scenarios"
@@ -139,6 +140,7 @@ func withControls(experiment string, arms []Arm) []Arm {
 	plain := last
 	plain.Name, plain.Role, plain.Plaintext = experiment+"/plain-tcp", Baseline, true
 	plain.Axes = nil
+	plain.Settings.Edge.Protocol, plain.Settings.Edge.TLS.Early = string(pool.H1), false
 	plain.Settings.Origin.Strategies = []string{}
 	plain.Policy = origin.Policy{Host: originHost}
 	double := last

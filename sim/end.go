@@ -23,6 +23,7 @@ type originEnd interface {
 // listens.
 func (r *run) startOrigin(ctx context.Context, start *Start) (originEnd, netip.AddrPort, error) {
 	name := "the origin of " + start.Arm.Name
+	start.QUIC = start.Arm.overQUIC()
 	p, err := r.cfg.startProcess(RoleOrigin, name, workerEnv())
 	if err != nil {
 		return nil, netip.AddrPort{}, err

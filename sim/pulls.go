@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -90,6 +91,9 @@ func (r *pullRecorder) record(p pulled) {
 	if r.skip(failure) {
 		return
 	}
+	if x := p.reply.Exchange; x != nil && x.Trace != nil && failure == nil {
+		r.early(x.Trace)
+	}
 	r.results.Add(countRequests, 1)
 	r.results.Time(timeSendError, p.sent.Sub(p.due))
 	if failure != nil {
@@ -157,7 +161,9 @@ func (r *pullRecorder) exchange(x *pool.Exchange, body int) {
 }
 
 func (r *pullRecorder) connection(t *wire.Trace) {
-	r.results.Time(timeConnect, t.Connect)
+	if !t.QUIC {
+		r.results.Time(timeConnect, t.Connect)
+	}
 	r.results.Exact(exactFirstByteTurns, int64(t.FirstByteTurns))
 	r.results.Time(timeFirstByte, t.FirstByte)
 	if r.arm.Plaintext {
@@ -180,7 +186,7 @@ func (r *pullRecorder) negotiated(t *wire.Trace) {
 	asked := r.arm.Settings.Edge.TLS
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.seen["tls.version"], r.seen["cipher"] = t.Version, t.Cipher
+	r.seen["tls.version"], r.seen["cipher"], r.seen["protocol"] = t.Version, t.Cipher, r.arm.Settings.Edge.Protocol
 	if t.Group != "" {
 		r.seen["group"] = t.Group
 	}
@@ -191,6 +197,17 @@ func (r *pullRecorder) negotiated(t *wire.Trace) {
 		r.wrong = fmt.Errorf("asked for TLS %s, negotiated %s", asked.Version, t.Version)
 	} else if t.Group != "" && t.Group != asked.Group {
 		r.wrong = fmt.Errorf("asked for group %s, negotiated %s", asked.Group, t.Group)
+	}
+}
+
+// early holds an arm to its 0-RTT: only the first connection of a process has
+// no session, and that one is in the warm-up.
+func (r *pullRecorder) early(t *wire.Trace) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	settings := &r.arm.Settings
+	if r.wrong == nil && settings.Workload.Mode == string(Handshakes) && settings.Edge.TLS.Early && !t.Early {
+		r.wrong = errors.New("asked for 0-RTT, and the handshake came first")
 	}
 }
 
