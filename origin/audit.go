@@ -24,6 +24,9 @@ const (
 	StageHTTP = "http" // decided on the request
 )
 
+// ProtocolH3 marks the entries of QUIC connections.
+const ProtocolH3 = "h3"
+
 // Entry is one line of the audit log: a request, or a connection that was
 // refused before it could make one.
 type Entry struct {
@@ -34,15 +37,17 @@ type Entry struct {
 	TLS     string         `json:"tls,omitempty"`    // "1.2" or "1.3"
 	Group   string         `json:"group,omitempty"`  // key exchange
 	Resumed bool           `json:"resumed,omitempty"`
-	Verdict string         `json:"verdict"`         // Allowed or Refused
-	Stage   string         `json:"stage"`           // where it was decided
-	Proof   string         `json:"proof,omitempty"` // the one proof found missing; "" when it never came to that
-	Reason  string         `json:"reason,omitempty"`
-	SNI     string         `json:"sni,omitempty"`
-	Host    string         `json:"host,omitempty"`
-	Path    string         `json:"path,omitempty"`
-	Method  string         `json:"method,omitempty"`
-	Status  int            `json:"status,omitempty"` // HTTP; 0 when nothing was answered by the guard
+	// Protocol is ProtocolH3 on a QUIC connection, "" over TCP.
+	Protocol string `json:"protocol,omitempty"`
+	Verdict  string `json:"verdict"`         // Allowed or Refused
+	Stage    string `json:"stage"`           // where it was decided
+	Proof    string `json:"proof,omitempty"` // the one proof found missing; "" when it never came to that
+	Reason   string `json:"reason,omitempty"`
+	SNI      string `json:"sni,omitempty"`
+	Host     string `json:"host,omitempty"`
+	Path     string `json:"path,omitempty"`
+	Method   string `json:"method,omitempty"`
+	Status   int    `json:"status,omitempty"` // HTTP; 0 when nothing was answered by the guard
 }
 
 // Level says which entries an audit log keeps.
@@ -124,6 +129,7 @@ func appendEntry(b []byte, e *Entry) []byte {
 	if e.Resumed {
 		b = append(b, `,"resumed":true`...)
 	}
+	b = appendField(b, "protocol", e.Protocol)
 	b = append(b, `,"verdict":`...)
 	b = appendString(b, e.Verdict)
 	b = append(b, `,"stage":`...)

@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,7 +21,11 @@ type Config struct {
 	// Group is the one key exchange group that is offered; "" is x25519.
 	Group string
 	// Tickets lets clients resume sessions.
-	Tickets  bool
+	Tickets bool
+	// Early takes requests in 0-RTT over QUIC, where their route does: they
+	// can be replayed, and reach the handler before the client has proven
+	// that it holds its key. It needs Tickets.
+	Early    bool
 	Response Response
 	// Audit takes the audit log, one Write for each line; nil writes none.
 	Audit io.Writer
@@ -97,6 +102,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Timeouts, err = c.Timeouts.withDefaults(c.Response.Delay); err != nil {
 		return c, err
+	}
+	if c.Early && (c.Certificate == "" || !c.Tickets) {
+		return c, errors.New("0-RTT needs session tickets, and a certificate to begin with")
 	}
 	if c.Certificate == "" {
 		return c, nil

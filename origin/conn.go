@@ -43,17 +43,11 @@ func (s *socket) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// conn is one accepted connection. The first Read does the handshake, in the
-// goroutine in which http.Server reads the request. http.Server is not shown a
-// *tls.Conn: it would do the handshake itself, keep its error, and answer
-// plaintext on a TLS port.
-//
-// Fields without a note belong to that goroutine.
-type conn struct {
-	server *Server
-	socket socket
-	tls    *tls.Conn // nil on a plaintext origin
-	peer   netip.AddrPort
+// identity is what a connection says of its caller, over TCP or QUIC.
+type identity struct {
+	peer      netip.AddrPort
+	encrypted bool
+	quic      bool
 
 	guard   *guard // under which the connection was last found good
 	sni     string // by hostName
@@ -64,6 +58,24 @@ type conn struct {
 	resumed bool
 	serial  string // of certs[0], once an entry asked
 	san     string
+}
+
+// negotiated takes over what a handshake has agreed on.
+func (i *identity) negotiated(state *tls.ConnectionState) {
+	i.certs, i.version, i.group, i.resumed = state.PeerCertificates, state.Version, state.CurveID, state.DidResume
+}
+
+// conn is one accepted connection. The first Read does the handshake, in the
+// goroutine in which http.Server reads the request. http.Server is not shown a
+// *tls.Conn: it would do the handshake itself, keep its error, and answer
+// plaintext on a TLS port.
+//
+// Fields without a note belong to that goroutine.
+type conn struct {
+	identity
+	server *Server
+	socket socket
+	tls    *tls.Conn // nil on a plaintext origin
 
 	begun bool
 	ended bool // counted as plain, full, resumed, failed, …
@@ -96,7 +108,7 @@ func (c *conn) Read(b []byte) (int, error) {
 func (c *conn) Write(b []byte) (int, error) {
 	if !c.answering.Load() {
 		c.pending.Store(false)
-		c.refused(StageHTTP, unreadable)
+		c.server.refused(&c.identity, StageHTTP, unreadable)
 	}
 	return c.stream().Write(b)
 }
@@ -166,8 +178,7 @@ func (c *conn) handshake() bool {
 	c.socket.FollowRecords() // not before: a preface is no record
 	err := c.tls.Handshake()
 	connection := c.tls.ConnectionState()
-	c.certs = connection.PeerCertificates
-	c.version, c.group, c.resumed = connection.Version, connection.CurveID, connection.DidResume
+	c.negotiated(&connection)
 	counts := &c.server.counts
 	switch {
 	case err != nil:
@@ -197,7 +208,7 @@ func (c *conn) handshakeFailed(err error) {
 		c.certs = unverified.UnverifiedCertificates
 	}
 	d := handshakeDenial(err)
-	c.refused(StageTLS, d)
+	c.server.refused(&c.identity, StageTLS, d)
 	if d.proof != 0 {
 		c.linger()
 	}
@@ -228,11 +239,11 @@ func (c *conn) beginPreface() bool {
 		return false
 	case err != nil:
 		c.end(&c.server.counts.refused)
-		c.refused(StageTCP, deny(Address, "PROXY preface: %v", err))
+		c.server.refused(&c.identity, StageTCP, deny(Address, "PROXY preface: %v", err))
 		return false
 	case !guard.admits(source):
 		c.end(&c.server.counts.refused)
-		c.refused(StageTCP, deny(Address, "address %s is not allowed", source))
+		c.server.refused(&c.identity, StageTCP, deny(Address, "address %s is not allowed", source))
 		return false
 	}
 	return true
@@ -249,7 +260,7 @@ func (c *conn) end(counter *atomic.Int64) {
 // closed runs when http.Server has let go of the connection.
 func (c *conn) closed() {
 	if c.pending.Swap(false) {
-		c.refused(StageHTTP, unreadable)
+		c.server.refused(&c.identity, StageHTTP, unreadable)
 	}
 	if c.tls == nil {
 		c.end(&c.server.counts.plain)
@@ -267,24 +278,28 @@ func (c *conn) wake() {
 }
 
 // entry starts an audit line with what is known of the connection.
-func (c *conn) entry() Entry {
-	if len(c.certs) > 0 && c.serial == "" {
-		c.serial, c.san = pki.SerialText(c.certs[0]), names(c.certs[0])
+func (i *identity) entry() Entry {
+	if len(i.certs) > 0 && i.serial == "" {
+		i.serial, i.san = pki.SerialText(i.certs[0]), names(i.certs[0])
 	}
-	return Entry{
-		Peer: c.peer, Serial: c.serial, SAN: c.san,
-		TLS: versionName(c.version), Group: groupName(c.group), Resumed: c.resumed, SNI: c.sni,
+	e := Entry{
+		Peer: i.peer, Serial: i.serial, SAN: i.san,
+		TLS: versionName(i.version), Group: groupName(i.group), Resumed: i.resumed, SNI: i.sni,
 	}
+	if i.quic {
+		e.Protocol = ProtocolH3
+	}
+	return e
 }
 
 // refused records a refusal that no request belongs to.
-func (c *conn) refused(stage string, d *denial) {
-	if !c.server.audit.Keeps(Refused) {
+func (s *Server) refused(i *identity, stage string, d *denial) {
+	if !s.audit.Keeps(Refused) {
 		return
 	}
-	e := c.entry()
+	e := i.entry()
 	e.Verdict, e.Stage, e.Proof, e.Reason = Refused, stage, d.proof.String(), d.reason
-	c.server.audit.Record(&e)
+	s.audit.Record(&e)
 }
 
 func isTimeout(err error) bool {
@@ -297,9 +312,13 @@ func isTimeout(err error) bool {
 // address becomes the zero AddrPort, which no allowlist contains.
 func peerOf(addr net.Addr) netip.AddrPort {
 	var peer netip.AddrPort
-	if tcp, ok := addr.(*net.TCPAddr); ok {
-		peer = tcp.AddrPort()
-	} else if addr != nil {
+	switch socket := addr.(type) {
+	case nil:
+	case *net.TCPAddr:
+		peer = socket.AddrPort()
+	case *net.UDPAddr:
+		peer = socket.AddrPort()
+	default:
 		var err error
 		if peer, err = netip.ParseAddrPort(addr.String()); err != nil {
 			return netip.AddrPort{}

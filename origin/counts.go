@@ -6,8 +6,8 @@ import "sync/atomic"
 // Once all connections have ended,
 // Accepted = Refused + Plain + Full + Resumed + Failed + NoHello + Untold.
 type Counts struct {
-	Accepted int64 `json:"accepted"` // TCP connections
-	Refused  int64 `json:"refused"`  // closed on their address, before any byte of ours
+	Accepted int64 `json:"accepted"` // TCP connections; QUIC ones by their first datagram
+	Refused  int64 `json:"refused"`  // closed on their address, before any byte of ours; over UDP, peers whose datagrams were dropped
 	Plain    int64 `json:"plain"`    // without TLS, on a plaintext origin
 	Full     int64 `json:"full"`     // full handshakes
 	Resumed  int64 `json:"resumed"`  // handshakes from a ticket

@@ -21,6 +21,10 @@ type guard struct {
 	public      map[string]bool // by hostName
 	previous    *guard          // the guard this one replaces, while being built
 
+	// overQUIC decides on QUIC connections; the guard itself in a correct
+	// policy.
+	overQUIC *guard
+
 	// admits decides on the socket address, before any byte; nil admits all.
 	admits func(netip.Addr) bool
 	// claims decides on an address that the request itself names; always nil
@@ -90,6 +94,9 @@ func newGuard(p Policy, c pki.Credentials, encrypted bool, previous *guard) (*gu
 		}
 	}
 	g.previous = nil
+	if g.overQUIC == nil {
+		g.overQUIC = g
+	}
 	return g, nil
 }
 
@@ -143,9 +150,9 @@ func (g *guard) verifyIdentity(certs []*x509.Certificate) error {
 
 // admit decides on one request. The order is fixed: authority, the
 // connection's own standing, the secret.
-func (g *guard) admit(c *conn, r *http.Request) *denial {
+func (g *guard) admit(c *identity, r *http.Request) *denial {
 	host := hostName(r.Host)
-	unchecked := c.tls == nil || g.anyAuthority || g.laxDefault && c.lax
+	unchecked := !c.encrypted || g.anyAuthority || g.laxDefault && c.lax
 	if !unchecked && (c.sni == "" || c.sni != host) {
 		d := deny(Authority, "server name %q is not host %q", c.sni, host)
 		d.status = http.StatusMisdirectedRequest
@@ -166,7 +173,7 @@ func (g *guard) admit(c *conn, r *http.Request) *denial {
 
 // standing decides whether a connection that was good when it began is good
 // under this guard now: a connection outlives policies, revocations and dates.
-func (g *guard) standing(c *conn, public bool) *denial {
+func (g *guard) standing(c *identity, public bool) *denial {
 	changed := c.guard != g
 	if changed && g.admits != nil && !g.admits(c.peer.Addr()) {
 		return deny(Address, "address %s is not allowed", c.peer.Addr())

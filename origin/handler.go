@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -25,9 +26,6 @@ var protectedValue, publicValue = []string{ProtectedContent}, []string{PublicCon
 // handler puts the guard around the router. As the router's middleware it
 // would not see what the router answers itself: 404, 405 and redirects.
 func (s *Server) handler() http.Handler {
-	router := mux.NewRouter()
-	router.HandleFunc("/o/{key}", s.serveObject).Methods(http.MethodGet, http.MethodHead)
-	router.HandleFunc("/", serveRoot).Methods(http.MethodGet, http.MethodHead)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, ok := r.Context().Value(connKey{}).(*conn)
 		if !ok {
@@ -35,37 +33,62 @@ func (s *Server) handler() http.Handler {
 		}
 		c.answering.Store(true)
 		c.pending.Store(false)
-		s.counts.requests.Add(1)
-		guard := s.state.Load().guard
-		if d := guard.admit(c, r); d != nil {
-			s.deny(w, r, c, d)
-			return
-		}
-		content := protectedValue
-		if guard.public[hostName(r.Host)] {
-			content = publicValue
-		}
-		w.Header()[ProofHeader] = content
-		c.reply = reply{ResponseWriter: w, conn: c, request: r}
-		router.ServeHTTP(&c.reply, r)
-		// A handler that wrote nothing is answered by http.Server with 200.
-		c.reply.audit(http.StatusOK)
+		c.reply = reply{ResponseWriter: w, server: s, identity: &c.identity, request: r}
+		c.reply.decide(s.state.Load().guard)
 		c.reply = reply{}
 	})
 }
 
-// deny says no more than that: the reason is in the audit log.
-func (s *Server) deny(w http.ResponseWriter, r *http.Request, c *conn, d *denial) {
-	if s.audit.Keeps(Refused) {
-		e := c.entry()
-		e.Verdict, e.Stage, e.Proof, e.Reason, e.Status = Refused, StageHTTP, d.proof.String(), d.reason, d.status
-		e.Host, e.Path, e.Method = r.Host, r.URL.Path, r.Method
-		s.audit.Record(&e)
+func (s *Server) newRouter() http.Handler {
+	router := mux.NewRouter()
+	router.HandleFunc(objectRoute+"{key}", s.serveObject).Methods(http.MethodGet, http.MethodHead)
+	router.HandleFunc("/", serveRoot).Methods(http.MethodGet, http.MethodHead)
+	return router
+}
+
+// objectRoute is where the objects are.
+const objectRoute = "/o/"
+
+// decide lets the guard decide, then the router answer. It says whether the
+// connection is not to be used again.
+func (r *reply) decide(g *guard) (spent bool) {
+	r.server.counts.requests.Add(1)
+	d := g.admit(r.identity, r.request)
+	if d == nil && r.early && !takesEarly(r.request) {
+		d = &denial{reason: "the request came before the handshake was complete, and its route takes none in 0-RTT", status: http.StatusTooEarly}
 	}
-	h := w.Header()
+	if d != nil {
+		r.deny(d)
+		return d.closes
+	}
+	content := protectedValue
+	if g.public[hostName(r.request.Host)] {
+		content = publicValue
+	}
+	r.Header()[ProofHeader] = content
+	r.server.router.ServeHTTP(r, r.request)
+	// A handler that wrote nothing is answered with 200.
+	r.audit(http.StatusOK)
+	return false
+}
+
+// takesEarly says whether a route takes requests in 0-RTT, which anybody who
+// recorded one can send again (RFC 8470): only reading an object does.
+func takesEarly(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.HasPrefix(r.URL.Path, objectRoute)
+}
+
+// deny says no more than that: the reason is in the audit log.
+func (r *reply) deny(d *denial) {
+	if r.server.audit.Keeps(Refused) {
+		e := r.entry()
+		e.Verdict, e.Stage, e.Proof, e.Reason, e.Status = Refused, StageHTTP, d.proof.String(), d.reason, d.status
+		r.server.audit.Record(&e)
+	}
+	h, w := r.Header(), r.ResponseWriter
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Type", "text/plain; charset=utf-8")
-	if d.closes {
+	if d.closes && !r.identity.quic {
 		h.Set("Connection", "close")
 	}
 	w.WriteHeader(d.status)
@@ -76,9 +99,11 @@ func (s *Server) deny(w http.ResponseWriter, r *http.Request, c *conn, d *denial
 // reply sees the status before the peer does, and writes the audit line then.
 type reply struct {
 	http.ResponseWriter
-	conn    *conn
-	request *http.Request
-	audited bool
+	server   *Server
+	identity *identity
+	request  *http.Request
+	early    bool // it came in 0-RTT, and the handshake is not complete
+	audited  bool
 }
 
 // Unwrap is for http.ResponseController.
@@ -92,7 +117,7 @@ func (r *reply) WriteHeader(status int) {
 func (r *reply) Write(b []byte) (int, error) {
 	r.audit(http.StatusOK)
 	n, err := r.ResponseWriter.Write(b)
-	r.conn.server.counts.bytes.Add(int64(n))
+	r.server.counts.bytes.Add(int64(n))
 	return n, err
 }
 
@@ -101,14 +126,19 @@ func (r *reply) audit(status int) {
 		return
 	}
 	r.audited = true
-	audit := r.conn.server.audit
-	if !audit.Keeps(Allowed) {
+	if !r.server.audit.Keeps(Allowed) {
 		return
 	}
-	e := r.conn.entry()
+	e := r.entry()
 	e.Verdict, e.Stage, e.Status = Allowed, StageHTTP, status
+	r.server.audit.Record(&e)
+}
+
+// entry starts the audit line of the request.
+func (r *reply) entry() Entry {
+	e := r.identity.entry()
 	e.Host, e.Path, e.Method = r.request.Host, r.request.URL.Path, r.request.Method
-	audit.Record(&e)
+	return e
 }
 
 func serveRoot(w http.ResponseWriter, _ *http.Request) {

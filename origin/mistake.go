@@ -73,6 +73,27 @@ func everywhere(p Proof) func(Path) Proof {
 	return func(Path) Proof { return p }
 }
 
+// overQUIC drops proofs on QUIC connections alone.
+func overQUIC(p Proof) func(Path) Proof {
+	return func(path Path) Proof {
+		if path.Port != UDP {
+			return 0
+		}
+		return p
+	}
+}
+
+// plantOverQUIC lets QUIC connections pass by a guard that lacks what change
+// takes away.
+func plantOverQUIC(change func(*guard)) func(*guard) error {
+	return func(g *guard) error {
+		weak := *g
+		change(&weak)
+		g.overQUIC = &weak
+		return nil
+	}
+}
+
 // overTLS drops proofs on the paths that have a handshake to get them wrong in.
 func overTLS(p Proof) func(Path) Proof {
 	return func(path Path) Proof {

@@ -78,6 +78,9 @@ func attacks() []attack {
 			run: simple(headers("X-Origin-Verify: " + secretNow + ", wrong")),
 		},
 
+		{name: "foreign address over QUIC", mistake: "quic-open-allowlist", stage: StageTCP, proof: Address, held: everyProof &^ Address, path: Path{Port: UDP}, run: overH3},
+		{name: "absent over QUIC", mistake: "quic-no-secret", stage: StageHTTP, proof: Secret, held: everyProof &^ Secret, path: Path{Port: UDP}, run: overH3},
+		{name: "none over QUIC", mistake: "quic-optional-certificate", stage: StageTLS, proof: Chain, held: noCertificate, path: Path{Port: UDP}, run: overH3},
 		{name: "none", mistake: "optional-certificate", stage: StageTLS, proof: Chain, held: noCertificate, run: simple(headers())},
 		{name: "public authority", mistake: "system-roots", stage: StageTLS, proof: Chain, held: noCertificate | Purpose | Validity, run: simple(certificate(publicCertificate))},
 		{
@@ -248,6 +251,11 @@ func (a attack) check(t *testing.T, mistake Mistake, version string) {
 func (r *rig) edgeServed(when, version string) {
 	r.t.Helper()
 	c := r.lab.legitimate()
+	if version == "1.3" {
+		if o, _ := r.callH3(c); !o.served() {
+			r.t.Errorf("the edge over HTTP/3, %s: %+v", when, o)
+		}
+	}
 	c.version = version
 	if o, _ := r.call(c); !o.served() {
 		r.t.Errorf("the edge, %s: %+v", when, o)

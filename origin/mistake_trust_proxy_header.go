@@ -15,7 +15,13 @@ func init() {
 		Title:    "believes a PROXY protocol preface from anybody",
 		Fix:      "do not speak the PROXY protocol, or only to the load balancer's own address",
 		Strategy: Allowlist,
-		Drops:    everywhere(Address),
+		// QUIC has no preface, and is guarded as ever.
+		Drops: func(path Path) Proof {
+			if path.Port == UDP {
+				return 0
+			}
+			return Address
+		},
 		plant: func(g *guard) error {
 			g.preface = true
 			return nil

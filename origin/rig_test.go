@@ -142,6 +142,7 @@ type rig struct {
 	server *Server
 	audit  *auditBuffer
 	doors  map[netip.Addr]net.Addr
+	udp    map[netip.Addr]net.Addr // likewise, for QUIC
 	stop   func()
 }
 
@@ -174,7 +175,7 @@ func (l *lab) config(p Policy) Config {
 
 func (l *lab) start(cfg Config) *rig {
 	l.t.Helper()
-	r := &rig{t: l.t, lab: l, audit: &auditBuffer{}, doors: map[netip.Addr]net.Addr{}}
+	r := &rig{t: l.t, lab: l, audit: &auditBuffer{}, doors: map[netip.Addr]net.Addr{}, udp: map[netip.Addr]net.Addr{}}
 	cfg.Audit = r.audit
 	server, err := New(cfg)
 	if err != nil {
@@ -188,6 +189,9 @@ func (l *lab) start(cfg Config) *rig {
 			l.t.Fatal(err)
 		}
 		r.doors[from] = listener.Addr()
+		if cfg.Certificate != "" {
+			r.openQUIC(from, &serving)
+		}
 		serving.Go(func() {
 			if err := server.Serve(door{listener, from}); err != nil {
 				l.t.Errorf("serve: %v", err)
@@ -244,6 +248,7 @@ func (v visitor) RemoteAddr() net.Addr { return v.addr }
 type caller struct {
 	from     netip.Addr
 	plain    bool
+	early    bool   // over HTTP/3: in 0-RTT
 	version  string // "1.2" or "1.3"; "" is 1.3
 	sni      string // "-" for none
 	host     string

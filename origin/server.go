@@ -20,8 +20,10 @@ import (
 type Server struct {
 	cfg    Config
 	audit  *Audit
+	router http.Handler
 	http   *http.Server
 	outer  *tls.Config // nil on a plaintext origin
+	quic   *quicServer // likewise
 	state  atomic.Pointer[state]
 	counts counters
 
@@ -51,8 +53,10 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("origin: %w", err)
 	}
 	s.state.Store(st)
+	s.router = s.newRouter()
 	if base != nil {
 		s.outer = s.outerTLS(base)
+		s.quic = newQUICServer(s, base)
 	}
 	s.http = s.newHTTP()
 	return s, nil
@@ -152,8 +156,14 @@ func (s *Server) Counts() Counts { return s.counts.read() }
 // audit log lost is an error too.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.drain()
+	var quicErr error
+	var quic sync.WaitGroup
+	if s.quic != nil {
+		quic.Go(func() { quicErr = s.quic.shutdown(ctx) })
+	}
 	err := s.http.Shutdown(ctx)
-	if err != nil {
+	quic.Wait()
+	if err = errors.Join(err, quicErr); err != nil {
 		err = errors.Join(fmt.Errorf("origin shutdown: %w", err), s.http.Close())
 	}
 	<-s.emptied
@@ -216,7 +226,7 @@ func (g *gate) Accept() (net.Conn, error) {
 		c := s.newConn(raw)
 		if guard := s.state.Load().guard; guard.admits != nil && !guard.preface && !guard.admits(c.peer.Addr()) {
 			c.end(&s.counts.refused)
-			c.refused(StageTCP, deny(Address, "address %s is not allowed", c.peer.Addr()))
+			s.refused(&c.identity, StageTCP, deny(Address, "address %s is not allowed", c.peer.Addr()))
 			closeRaw(raw)
 			continue
 		}
@@ -234,7 +244,7 @@ func (g *gate) Accept() (net.Conn, error) {
 func closeRaw(c net.Conn) { _ = c.Close() }
 
 func (s *Server) newConn(raw net.Conn) *conn {
-	c := &conn{server: s, socket: socket{Conn: wire.Accepted(raw)}, peer: peerOf(raw.RemoteAddr())}
+	c := &conn{server: s, socket: socket{Conn: wire.Accepted(raw)}, identity: identity{peer: peerOf(raw.RemoteAddr()), encrypted: s.outer != nil}}
 	c.socket.owner = c
 	if s.outer != nil {
 		c.tls = tls.Server(&c.socket, s.outer)

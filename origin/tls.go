@@ -12,12 +12,21 @@ type state struct {
 	// strict is for the protected host and for every name that is unknown or
 	// absent; open, without client certificate, for public hosts.
 	strict, open *tls.Config
+	// quic is the same for QUIC connections: another ALPN, and another guard
+	// where a mistake is planted.
+	quic *state
 }
 
 func newState(g *guard, base *tls.Config) *state {
 	if base == nil {
 		return &state{guard: g}
 	}
+	s := stateOver(g, base)
+	s.quic = stateOver(g.overQUIC, quicTLS(base))
+	return s
+}
+
+func stateOver(g *guard, base *tls.Config) *state {
 	strict := base.Clone()
 	strict.ClientAuth, strict.ClientCAs = g.clientAuth, g.roots
 	strict.VerifyConnection = g.verifyConnection
@@ -35,7 +44,7 @@ func newState(g *guard, base *tls.Config) *state {
 
 // configFor picks by SNI, in any case: only a name that is known to be public
 // is let off.
-func (s *state) configFor(c *conn, serverName string) *tls.Config {
+func (s *state) configFor(c *identity, serverName string) *tls.Config {
 	c.guard = s.guard
 	c.sni = hostName(serverName)
 	if s.guard.public[c.sni] {
@@ -64,7 +73,7 @@ func (s *Server) baseTLS(certificate tls.Certificate) *tls.Config {
 func (s *Server) outerTLS(base *tls.Config) *tls.Config {
 	outer := base.Clone()
 	outer.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		return s.state.Load().configFor(hello.Conn.(*socket).owner, hello.ServerName), nil
+		return s.state.Load().configFor(&hello.Conn.(*socket).owner.identity, hello.ServerName), nil
 	}
 	return outer
 }

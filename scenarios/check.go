@@ -76,6 +76,30 @@ var combinations = []combination{
 		return fmt.Sprintf("a session ticket carries the client's chain and cannot be larger than 64KiB, so that %s with mtls cannot be resumed; use at most %s, or resumption: false",
 			s.Origin.Certificate.Bytes, ByteSize(mostResumed))
 	}},
+	{[]string{"edge.protocol", "edge.tls.version"}, func(s *Settings) string {
+		if s.Edge.Protocol != "h3" || s.Edge.TLS.Version != "1.2" {
+			return ""
+		}
+		return "h3 runs over QUIC, which has no TLS 1.2, but edge.tls.version is 1.2; choose h1, or TLS 1.3"
+	}},
+	{[]string{"edge.tls.early", "edge.protocol"}, func(s *Settings) string {
+		if !s.Edge.TLS.Early || s.Edge.Protocol == "h3" {
+			return ""
+		}
+		return "0-RTT needs h3, but edge.protocol is " + s.Edge.Protocol + ": crypto/tls has none over TCP; choose h3, or remove early"
+	}},
+	{[]string{"edge.tls.early", "edge.tls.resumption"}, func(s *Settings) string {
+		if !s.Edge.TLS.Early || s.Edge.TLS.Resumption {
+			return ""
+		}
+		return "0-RTT is sent under an earlier session's key, but edge.tls.resumption is false; add resumption: true, or remove early"
+	}},
+	{[]string{"edge.tls.early", "origin.tickets"}, func(s *Settings) string {
+		if !s.Edge.TLS.Early || s.Origin.Tickets {
+			return ""
+		}
+		return "0-RTT needs a session ticket, but origin.tickets is false; add tickets: true, or remove early"
+	}},
 	{[]string{"origin.header.name"}, func(s *Settings) string {
 		if !slices.Contains(reservedHeaders, strings.ToLower(s.Origin.Header.Name)) {
 			return ""

@@ -63,7 +63,7 @@ type Response struct {
 // Edge is the simulated CDN edge.
 type Edge struct {
 	TLS      TLS    `yaml:"tls" json:"tls" doc:"The TLS that the edge speaks to the origin."`
-	Protocol string `yaml:"protocol" json:"protocol" enum:"h1" doc:"The HTTP version towards the origin."`
+	Protocol string `yaml:"protocol" json:"protocol" enum:"h1,h3" doc:"The HTTP version towards the origin. h3 runs over QUIC, on the UDP port of the same number, and has no TLS 1.2."`
 	Pool     Pool   `yaml:"pool" json:"pool" doc:"The edge's pool of connections to the origin."`
 	Cache    Cache  `yaml:"cache" json:"cache" doc:"The edge's cache."`
 }
@@ -75,6 +75,7 @@ type TLS struct {
 	Group      string `yaml:"group" json:"group" enum:"x25519,p256,x25519mlkem768" doc:"The key-exchange group, pinned, because it changes bytes and CPU. x25519mlkem768 is post-quantum and exists only in TLS 1.3."`
 	Resumption bool   `yaml:"resumption" json:"resumption" doc:"Whether the edge keeps session tickets and resumes. In handshakes mode the warm-up earns the ticket, and everything measured is resumed."`
 	HelloRetry bool   `yaml:"helloRetry" json:"helloRetry" doc:"Whether the origin is made to ask for another key share (HelloRetryRequest), which costs a round trip. Needs TLS 1.3 and the group p256."`
+	Early      bool   `yaml:"early" json:"early" doc:"Whether a resumed h3 connection sends its first request in 0-RTT, before the handshake. Whoever records such a request can send it again."`
 }
 
 // Pool is the edge's pool of origin connections.

@@ -70,7 +70,7 @@ func (s *originStarter) start(ctx context.Context, p origin.Policy, c pki.Creden
 	arm := Arm{Name: name, Experiment: s.experiment, Policy: p, Settings: scenarios.Defaults()}
 	arm.Settings.Edge.TLS.Group = bypass.Group
 	address, err := builtinEnd{proc}.listen(ctx, &Start{
-		Protocol: ProtocolVersion, Seed: s.run.plan.Seed, Arm: arm, Credentials: c, Certificate: bypass.ServerCertificate, Audit: audit,
+		Protocol: ProtocolVersion, Seed: s.run.plan.Seed, Arm: arm, Credentials: c, Certificate: bypass.ServerCertificate, Audit: audit, QUIC: true,
 	})
 	if err != nil {
 		return nil, nil, errors.Join(err, stop())

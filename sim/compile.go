@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/origin"
 	"github.com/originpull/originpull/pki"
 	"github.com/originpull/originpull/results"
@@ -152,6 +153,10 @@ func (c *compiler) server(base string, arms []Arm) {
 		if name == builtin {
 			continue
 		}
+		if arms[i].Settings.Edge.Protocol != "h1" {
+			c.problem(path, "%s is measured over h1 only: use server: builtin for %s", name, arms[i].Settings.Edge.Protocol)
+			return
+		}
 		s := c.servers.server(context.Background(), name)
 		if s.err != nil {
 			return
@@ -186,6 +191,7 @@ func withControls(experiment string, arms []Arm) []Arm {
 	plain := last
 	plain.Name, plain.Role, plain.Plaintext = experiment+"/plain-tcp", Baseline, true
 	plain.Axes = nil
+	plain.Settings.Edge.Protocol, plain.Settings.Edge.TLS.Early = string(pool.H1), false
 	plain.Settings.Origin.Strategies = []string{}
 	plain.Policy = origin.Policy{Host: originHost}
 	double := last

@@ -26,6 +26,7 @@ func (r *run) startOrigin(ctx context.Context, start *Start) (originEnd, netip.A
 		return startServer(ctx, start)
 	}
 	name := "the origin of " + start.Arm.Name
+	start.QUIC = start.Arm.overQUIC()
 	p, err := r.cfg.startProcess(RoleOrigin, name, workerEnv())
 	if err != nil {
 		return nil, netip.AddrPort{}, err

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/hex"
+	"encoding/pem"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -57,14 +58,20 @@ func (l *lab) credentials(arm *Arm) (credentialSet, error) {
 	defer l.mu.Unlock()
 	kind := arm.Settings.Origin.Certificate
 	set, have := l.issued[kind]
-	if have {
-		return set, nil
+	if !have {
+		var err error
+		if set, err = l.issue(kind); err != nil {
+			return credentialSet{}, fmt.Errorf("issuing certificates for %s: %w", arm.Name, err)
+		}
+		l.issued[kind] = set
 	}
-	set, err := l.issue(kind)
-	if err != nil {
-		return credentialSet{}, fmt.Errorf("issuing certificates for %s: %w", arm.Name, err)
+	if arm.overQUIC() {
+		for _, pair := range []pki.KeyPair{set.origin.Certificates[credOrigin], set.edge.Certificates[credEdge]} {
+			if err := fitsQUIC(pair); err != nil {
+				return credentialSet{}, fmt.Errorf("%s: %w", arm.Name, err)
+			}
+		}
 	}
-	l.issued[kind] = set
 	return set, nil
 }
 
@@ -78,6 +85,22 @@ func (l *lab) prepare(ctx context.Context, arms []Arm) error {
 		if _, err := l.credentials(&arms[i]); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// fitsQUIC refuses a chain that a QUIC handshake could not carry.
+func fitsQUIC(pair pki.KeyPair) error {
+	size, rest := 0, []byte(pair.Certificate)
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		size += len(block.Bytes)
+	}
+	if size > wire.MaxQUICHandshake {
+		return fmt.Errorf("a certificate chain of %d bytes cannot be sent over h3: quic-go takes at most %d bytes of handshake; use a shorter chain, or h1", size, wire.MaxQUICHandshake)
 	}
 	return nil
 }
@@ -152,6 +175,7 @@ func originConfig(s *Start) origin.Config {
 	}
 	if s.Certificate != "" {
 		cfg.Group, cfg.Tickets = s.Arm.Settings.Edge.TLS.Group, o.Tickets
+		cfg.Early = s.Arm.Settings.Edge.TLS.Early
 	}
 	return cfg
 }
@@ -188,7 +212,7 @@ func edgeConfig(s *Start) (edge.Config, error) {
 			Reuse: e.Pool.Reuse, IdleTimeout: time.Duration(e.Pool.IdleTimeout), MaxConnections: e.Pool.MaxConnections,
 		},
 		Cache:  cache.Config{Capacity: int64(e.Cache.Capacity)},
-		Target: pool.Target{Address: s.Origin, Dialer: wire.Dialer{Source: s.Source}},
+		Target: pool.Target{Address: s.Origin, Dialer: wire.Dialer{Source: s.Source}, Protocol: pool.Protocol(e.Protocol), Early: e.TLS.Early},
 	}
 	if s.Arm.Policy.Uses(origin.Header) {
 		secret, err := s.Credentials.Secret(credSecret)

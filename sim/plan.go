@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/origin"
 	"github.com/originpull/originpull/scenarios"
 )
@@ -77,6 +78,11 @@ type Arm struct {
 	Settings   scenarios.Settings `json:"settings"`
 	Plaintext  bool               `json:"plaintext,omitempty"` // no TLS on the hop: the baseline
 	Policy     origin.Policy      `json:"policy"`
+}
+
+// overQUIC: the edge speaks HTTP/3 to the origin.
+func (a *Arm) overQUIC() bool {
+	return !a.Plaintext && a.Settings.Edge.Protocol == string(pool.H3)
 }
 
 // axisNames returns the axes of the arm in a stable order.

@@ -56,6 +56,7 @@ type Start struct {
 	Credentials pki.Credentials `json:"credentials"`
 	Certificate string          `json:"certificate,omitempty"` // an origin's own, among the credentials; "" is plaintext
 	Audit       string          `json:"audit,omitempty"`       // file for an origin's audit log
+	QUIC        bool            `json:"quic,omitempty"`        // an origin serves HTTP/3 too, on the UDP port of the same number
 	Origin      netip.AddrPort  `json:"origin"`                // where an edge pulls from
 	Source      netip.Addr      `json:"source"`                // the address an edge dials from
 }

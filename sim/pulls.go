@@ -93,6 +93,9 @@ func (r *pullRecorder) record(p pulled) {
 	if r.skip(failure) {
 		return
 	}
+	if x := p.reply.Exchange; x != nil && x.Trace != nil && failure == nil {
+		r.early(x.Trace)
+	}
 	r.results.Add(countRequests, 1)
 	r.results.Time(timeSendError, p.sent.Sub(p.due))
 	if failure != nil {
@@ -166,7 +169,9 @@ func (r *pullRecorder) connection(t *wire.Trace) {
 	if t.Resumed {
 		kind = resumedSuffix
 	}
-	r.results.Time(timeConnect+kind, t.Connect)
+	if !t.QUIC {
+		r.results.Time(timeConnect+kind, t.Connect)
+	}
 	r.results.Exact(exactFirstByteTurns+kind, int64(t.FirstByteTurns))
 	r.results.Time(timeFirstByte+kind, t.FirstByte)
 	if r.arm.Plaintext {
@@ -210,7 +215,7 @@ func (r *pullRecorder) negotiated(t *wire.Trace) {
 	asked := r.arm.Settings.Edge.TLS
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.seen["tls.version"], r.seen["cipher"] = t.Version, t.Cipher
+	r.seen["tls.version"], r.seen["cipher"], r.seen["protocol"] = t.Version, t.Cipher, r.arm.Settings.Edge.Protocol
 	if t.Group != "" {
 		r.seen["group"] = t.Group
 	}
@@ -225,6 +230,17 @@ func (r *pullRecorder) negotiated(t *wire.Trace) {
 		r.wrong = errors.New("asked for a HelloRetryRequest, the origin made none")
 	} else if !asked.HelloRetry && t.HelloRetry {
 		r.wrong = errors.New("the origin made a HelloRetryRequest that the arm did not ask for")
+	}
+}
+
+// early holds an arm to its 0-RTT: only the first connection of a process has
+// no session, and that one is in the warm-up.
+func (r *pullRecorder) early(t *wire.Trace) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	settings := &r.arm.Settings
+	if r.wrong == nil && settings.Workload.Mode == string(Handshakes) && settings.Edge.TLS.Early && !t.Early {
+		r.wrong = errors.New("asked for 0-RTT, and the handshake came first")
 	}
 }
 

@@ -291,8 +291,8 @@ experiments:
 			ran++
 		}
 	}
-	if ran != 12 || len(result.Bypass) != 16 {
-		t.Errorf("%d of %d rows ran, want 12 of 16", ran, len(result.Bypass))
+	if ran != 16 || len(result.Bypass) != 16 {
+		t.Errorf("%d of %d rows ran, want all 16", ran, len(result.Bypass))
 	}
 	if len(result.Expectations) != 1 || !result.Expectations[0].Pass {
 		t.Errorf("expectations: %+v", result.Expectations)

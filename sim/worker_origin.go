@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -36,15 +37,33 @@ func (w *originWorker) start(ctx context.Context, s *Start) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	listener, packets, err := originSockets(ctx, s.QUIC)
 	if err != nil {
 		return Answer{}, fmt.Errorf("listening on loopback: %w", err)
 	}
-	served := make(chan error, 1)
+	served := make(chan error, 2)
 	go func() { served <- server.Serve(listener) }()
-	w.server, w.served = server, sync.OnceValue(func() error { return <-served })
+	go func() {
+		if packets == nil {
+			served <- nil
+			return
+		}
+		served <- server.ServeQUIC(packets)
+	}()
+	w.server, w.served = server, sync.OnceValue(func() error { return errors.Join(<-served, <-served) })
 	return Answer{Type: msgReady, Addresses: []string{listener.Addr().String()}}, nil
+}
+
+// originSockets listens on a port of loopback: TCP, and with QUIC the UDP port
+// of the same number, else nil.
+func originSockets(ctx context.Context, quic bool) (net.Listener, net.PacketConn, error) {
+	at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0)
+	if quic {
+		return origin.Listen(at)
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", at.String())
+	return listener, nil, err
 }
 
 func (w *originWorker) handle(ctx context.Context, c Command) (Answer, error) {

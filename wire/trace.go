@@ -41,6 +41,12 @@ type Trace struct {
 	Resumed    bool
 	HelloRetry bool // the server asked for another key share (RFC 8446, section 4.1.4)
 
+	// QUIC: there is no TCP in FirstByteTurns and no Connect, Sent and
+	// Received are UDP payload until the first reply byte, the request
+	// included, and vary with acknowledgements.
+	QUIC  bool
+	Early bool // the request left in 0-RTT, and was taken
+
 	Stage Stage
 }
 

@@ -17,7 +17,7 @@ type Config struct {
 	IdleTimeout      time.Duration // an idle connection is closed after it; 0 = only the origin closes
 	MaxConnections   int           // open or being dialed, per lane; 0 = unlimited
 	DialTimeout      time.Duration // of TCP connect; 0 = 5 s
-	HandshakeTimeout time.Duration // of TLS; 0 = 5 s
+	HandshakeTimeout time.Duration // of TLS, or QUIC; 0 = 5 s
 	ResponseTimeout  time.Duration // from the request's first byte to the response's last; 0 = 30 s
 	MaxBody          int64         // bytes of a response's content; 0 = 64 MiB
 }
@@ -61,7 +61,13 @@ type Target struct {
 	// the pool is used: a new certificate is a new configuration, which gets
 	// connections and sessions of its own. Where ClientSessionCache is set,
 	// every lane has a cache of its own in its place.
-	TLS    *tls.Config
+	TLS *tls.Config
+	// Protocol "" is H1. Over H3 a connection carries one request at a time, as
+	// over H1, and the origin is not asked to close after the last.
+	Protocol Protocol
+	// Early sends the first request of a resumed H3 connection in 0-RTT when
+	// it is a GET or HEAD: whoever records it can send it again.
+	Early  bool
 	Dialer wire.Dialer // its Network must be comparable; a Timeout replaces Config.DialTimeout
 }
 
@@ -73,7 +79,7 @@ const (
 	StageNone Stage = ""     // it did not fail
 	StageWait Stage = "wait" // no connection became free
 	StageTCP  Stage = "tcp"  // TCP connect
-	StageTLS  Stage = "tls"  // the handshake, or an alert instead of a response
+	StageTLS  Stage = "tls"  // the handshake, that of QUIC included, or an alert instead of a response
 	StageHTTP Stage = "http" // the request or the response
 )
 

@@ -20,6 +20,8 @@ type conn struct {
 	wire          *wire.Conn
 	tls           *tls.Conn // nil = plaintext
 	stream        net.Conn  // tls, else wire
+	packets       *wire.Packets
+	h3            *h3Line // in place of wire, tls and stream: nil until shaken hands
 	resumed       bool
 	local, remote netip.AddrPort
 
@@ -36,6 +38,9 @@ func (l *lane) dial(ctx context.Context, t *Target, x *Exchange) (*conn, error) 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.pool.ctx, cancel)()
+	if t.Protocol == H3 {
+		return l.connectQUIC(ctx, t, x)
+	}
 	c, err := l.connect(ctx, t)
 	if err != nil {
 		x.Failed = StageTCP
@@ -91,6 +96,13 @@ func (l *lane) connect(ctx context.Context, t *Target) (*conn, error) {
 		return nil, err
 	}
 	c := &conn{lane: l, wire: raw, stream: raw, local: addrPort(raw.LocalAddr()), remote: addrPort(raw.RemoteAddr())}
+	l.enter(c)
+	return c, nil
+}
+
+// enter makes c one of the lane's.
+func (l *lane) enter(c *conn) {
+	p := l.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l.conns[c] = struct{}{}
@@ -98,9 +110,17 @@ func (l *lane) connect(ctx context.Context, t *Target) (*conn, error) {
 	p.stats.Open++
 	p.stats.MaxOpen = max(p.stats.MaxOpen, p.stats.Open)
 	if p.closed { // and so Close has not seen it
-		_ = raw.Close()
+		c.wake()
 	}
-	return c, nil
+}
+
+// wake ends what the user of c waits for. It only reports.
+func (c *conn) wake() {
+	if c.packets != nil {
+		_ = c.packets.Close()
+		return
+	}
+	_ = c.wire.Close()
 }
 
 // cause prefers the reason that Close gives to its consequences.
@@ -114,6 +134,12 @@ func (p *Pool) cause(err error) error {
 // roundTrip writes req and reads its response.
 func (c *conn) roundTrip(ctx context.Context, req *Request, resp *Response, reused bool) (reusable bool, err error) {
 	p := c.lane.pool
+	if c.h3 != nil {
+		if err = c.h3.roundTrip(ctx, &p.cfg, req, resp); err != nil {
+			return false, p.cause(err)
+		}
+		return c.h3.alive(), nil
+	}
 	if !reused {
 		c.deadline()
 	}
@@ -169,18 +195,48 @@ func (c *conn) send(req *Request, resp *Response) (bool, error) {
 // quiet prepares c for another exchange and reports whether it is fit for
 // one. The deadline comes first: one that has passed is no quiet.
 func (c *conn) quiet() bool {
+	if c.h3 != nil {
+		return c.h3.alive()
+	}
 	c.deadline()
 	return c.wire.Quiet()
 }
 
 // close says goodbye. Who has left already does not hear it, so there is
 // nothing to report.
-func (c *conn) close() { _ = c.stream.Close() }
+func (c *conn) close() {
+	switch {
+	case c.h3 != nil:
+		c.h3.close()
+	case c.packets != nil:
+		_ = c.packets.Close()
+	default:
+		_ = c.stream.Close()
+	}
+}
+
+// firstByte is when the first byte of the last response arrived; zero when
+// none did.
+func (c *conn) firstByte() time.Time {
+	if c.h3 != nil {
+		return c.h3.first
+	}
+	return c.in.first
+}
+
+// isResumed says whether the handshake was. Over QUIC it may still be under
+// way when the first response is not.
+func (c *conn) isResumed() bool {
+	return c.resumed || c.h3 != nil && c.h3.quic.ConnectionState().TLS.DidResume
+}
 
 func addrPort(a net.Addr) netip.AddrPort {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		at := tcp.AddrPort()
-		return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+	var at netip.AddrPort
+	switch socket := a.(type) {
+	case *net.TCPAddr:
+		at = socket.AddrPort()
+	case *net.UDPAddr:
+		at = socket.AddrPort()
 	}
-	return netip.AddrPort{}
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
 }

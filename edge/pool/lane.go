@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/quic-go/quic-go/http3"
+
 	"github.com/originpull/originpull/wire"
 )
 
@@ -17,6 +19,8 @@ type laneKey struct {
 	serverName, identity string
 	tls                  *tls.Config
 	source               netip.Addr
+	protocol             Protocol
+	early                bool
 	network              wire.Network
 }
 
@@ -38,6 +42,9 @@ func newLane(p *Pool, t *Target) *lane {
 	l := &lane{pool: p, conns: map[*conn]struct{}{}}
 	if t.TLS != nil {
 		l.tls = t.TLS.Clone()
+		if t.Protocol == H3 {
+			l.tls.NextProtos = []string{http3.NextProtoH3}
+		}
 		if t.ServerName != "" {
 			l.tls.ServerName = t.ServerName
 		}

@@ -9,6 +9,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/quic-go/quic-go"
 )
 
 // Pool keeps connections. It is safe for concurrent use.
@@ -61,6 +63,10 @@ func (p *Pool) do(ctx context.Context, t *Target, req *Request, resp *Response, 
 		x.Failed = StageHTTP
 		return err
 	}
+	if err := t.checkProtocol(); err != nil {
+		x.Failed = StageWait
+		return err
+	}
 	l, err := p.enter(t)
 	if err != nil {
 		x.Failed = StageWait
@@ -84,7 +90,9 @@ func (p *Pool) do(ctx context.Context, t *Target, req *Request, resp *Response, 
 	p.stats.StaleRetries++
 	p.mu.Unlock()
 	x.Retried, x.Reused = true, false
-	if c, err = l.dial(ctx, t, x); err != nil {
+	again := *t
+	again.Early = false
+	if c, err = l.dial(ctx, &again, x); err != nil {
 		return err
 	}
 	_, err = p.exchange(ctx, c, req, resp, x)
@@ -102,6 +110,7 @@ func (p *Pool) enter(t *Target) (*lane, error) {
 	key := laneKey{
 		address: t.Address, serverName: t.ServerName, identity: t.Identity, tls: t.TLS,
 		source: t.Dialer.Source, network: t.Dialer.Network,
+		protocol: t.Protocol, early: t.Early,
 	}
 	l := p.lanes[key]
 	if l == nil {
@@ -116,7 +125,7 @@ func (p *Pool) enter(t *Target) (*lane, error) {
 func (p *Pool) exchange(ctx context.Context, c *conn, req *Request, resp *Response, x *Exchange) (retry bool, err error) {
 	x.Local, x.Remote = c.local, c.remote
 	reusable, err := c.roundTrip(ctx, req, resp, x.Reused)
-	x.FirstByte = c.in.first
+	x.FirstByte = c.firstByte()
 	refused := err != nil && isAlert(err) && x.FirstByte.IsZero()
 	p.settle(c, x, refused)
 	switch {
@@ -126,6 +135,10 @@ func (p *Pool) exchange(ctx context.Context, c *conn, req *Request, resp *Respon
 		c.lane.discard(c, ReasonOrigin)
 	case err == nil:
 		c.lane.release(c)
+	case errors.Is(err, quic.Err0RTTRejected):
+		c.close()
+		c.lane.forget(c, ReasonEarly)
+		return true, nil
 	case x.Reused && x.FirstByte.IsZero() && isEnd(err) && req.idempotent():
 		c.close()
 		c.lane.forget(c, ReasonStale)
@@ -154,11 +167,11 @@ func (p *Pool) settle(c *conn, x *Exchange, refused bool) {
 	switch {
 	case x.Reused:
 		p.stats.Reused++
-	case c.tls == nil:
+	case c.tls == nil && c.h3 == nil:
 		p.stats.Plain++
 	case refused:
 		p.stats.HandshakesFailed++
-	case c.resumed:
+	case c.isResumed():
 		p.stats.HandshakesResumed++
 	default:
 		p.stats.HandshakesFull++
@@ -199,7 +212,7 @@ func (p *Pool) Close() error {
 		l.waiters = nil
 		for c := range l.conns {
 			if !c.isIdle {
-				_ = c.wire.Close() // only to wake its user, who reports
+				c.wake()
 			}
 		}
 	}
@@ -211,6 +224,9 @@ func (p *Pool) Close() error {
 
 // isAlert reports whether TLS, not HTTP, is what failed.
 func isAlert(err error) bool {
+	if isQUICAlert(err) {
+		return true
+	}
 	var op *net.OpError
 	// crypto/tls does not export the alerts that it receives; it marks them so.
 	return errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
@@ -219,6 +235,9 @@ func isAlert(err error) bool {
 // isEnd reports whether err is what a connection that was already closed
 // gives: an end or a reset, never a timeout, an alert or an interruption.
 func isEnd(err error) bool {
+	if isQUICEnd(err) {
+		return true
+	}
 	var op *net.OpError
 	if errors.As(err, &op) {
 		return !isAlert(err) && !op.Timeout() && !errors.Is(err, net.ErrClosed)

@@ -6,8 +6,8 @@ import "maps"
 // and the three Handshakes counters, and of Open and all of Closed, whenever
 // no call of Do is under way.
 type Stats struct {
-	Dials             int64 // TCP connects begun
-	Connects          int64 // TCP connects made
+	Dials             int64 // TCP connects begun, QUIC sockets opened
+	Connects          int64 // of them made
 	Plain             int64 // connections without TLS
 	HandshakesFull    int64
 	HandshakesResumed int64
@@ -16,7 +16,7 @@ type Stats struct {
 	HandshakeReceived int64            // likewise
 	Requests          int64            // sent, retries included
 	Reused            int64            // of Requests: on a connection that had carried one before
-	StaleRetries      int64            // requests sent once more because a reused connection was stale
+	StaleRetries      int64            // requests sent once more because a reused connection was stale, or 0-RTT was rejected
 	IdleClosed        int64            // of Closed: by Config.IdleTimeout
 	Waits             int64            // requests that waited for Config.MaxConnections
 	MaxOpen           int64            // connections open at once
@@ -32,6 +32,7 @@ const (
 	ReasonOnce      = "once"      // Config.Reuse is off
 	ReasonHandshake = "handshake" // the TLS handshake failed
 	ReasonFailed    = "failed"    // the exchange on it failed
+	ReasonEarly     = "early"     // the origin took the session and not the request in 0-RTT
 	ReasonPool      = "pool"      // CloseIdle or Close
 )
 

@@ -69,7 +69,7 @@ type Attempt struct {
 	// For the others the control is that of A01: see Control.
 	Mistakes map[string]string
 
-	// Needs names what the attempt needs and an origin may lack ("h3").
+	// Needs names what the attempt needs and an origin may lack.
 	Needs string
 
 	// Run makes the attempt. A refusal is part of the outcome; an error
@@ -90,17 +90,19 @@ func (a Attempt) Control(strategy string) string {
 	return registry[baseline].Mistakes[strategy]
 }
 
-// unmet says why the attempt cannot be made, or "".
-func (a Attempt) unmet() string {
-	switch a.Needs {
-	case "":
-		return ""
-	case "h3":
-		return "needs HTTP/3, which the built-in origin does not speak yet"
-	default:
+// unmet says why the attempt cannot be made with this TLS version, or "".
+func (a Attempt) unmet(version string) string {
+	switch {
+	case a.Needs != "":
 		return "needs " + a.Needs + ", which the built-in origin does not offer"
+	case a.overQUIC() && version == "1.2":
+		return "QUIC has no TLS 1.2"
 	}
+	return ""
 }
+
+// overQUIC: the attempt and its legitimate legs speak HTTP/3.
+func (a Attempt) overQUIC() bool { return a.Path.Port == origin.UDP }
 
 var registry = map[string]Attempt{}
 

@@ -64,13 +64,19 @@ func TestRegisterTwicePanics(t *testing.T) {
 }
 
 func TestUnmet(t *testing.T) {
-	for needs, want := range map[string]string{
-		"":       "",
-		"h3":     "needs HTTP/3, which the built-in origin does not speak yet",
-		"a moon": "needs a moon, which the built-in origin does not offer",
+	udp := origin.Path{Port: origin.UDP}
+	for _, test := range []struct {
+		attempt       Attempt
+		version, want string
+	}{
+		{Attempt{}, "1.2", ""},
+		{Attempt{}, "1.3", ""},
+		{Attempt{Path: udp}, "1.2", "QUIC has no TLS 1.2"},
+		{Attempt{Path: udp}, "1.3", ""},
+		{Attempt{Needs: "a moon"}, "1.3", "needs a moon, which the built-in origin does not offer"},
 	} {
-		if got := (Attempt{Needs: needs}).unmet(); got != want {
-			t.Errorf("needs %q: %q, want %q", needs, got, want)
+		if got := test.attempt.unmet(test.version); got != test.want {
+			t.Errorf("%+v with %s: %q, want %q", test.attempt, test.version, got, test.want)
 		}
 	}
 }

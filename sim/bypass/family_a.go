@@ -2,7 +2,6 @@ package bypass
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/originpull/originpull/origin"
@@ -76,12 +75,20 @@ func init() {
 			Capability: KnowsAddress,
 			Class:      Safe,
 			Reference:  "GHSA-gv8r-9rw9-9697, CVE-2026-53622",
-			Steps:      []string{"dial QUIC to the UDP port with the origin's number and show nothing"},
-			Holds:      origin.Authority,
-			Path:       origin.Path{Port: origin.UDP},
-			Needs:      "h3",
-			Run: func(context.Context, *Lab) (Outcome, error) {
-				return Outcome{}, errors.New("no QUIC client is built in yet")
+			Steps: []string{
+				"dial QUIC to the UDP port with the origin's number, GET over HTTP/3 and show nothing",
+				"give up after 500 ms: a silent origin has blocked only if its audit log says that it dropped these packets",
+			},
+			Holds: origin.Authority,
+			Path:  origin.Path{Port: origin.UDP},
+			Mistakes: map[string]string{
+				origin.Allowlist: "quic-open-allowlist",
+				origin.Header:    "quic-no-secret",
+				origin.MTLS:      "quic-optional-certificate",
+			},
+			Run: func(ctx context.Context, l *Lab) (Outcome, error) {
+				step, err := l.TryQUIC(ctx, Try{Name: "QUIC"})
+				return Outcome{Steps: []Step{step}}, err
 			},
 		},
 	)

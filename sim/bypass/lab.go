@@ -51,6 +51,7 @@ type Lab struct {
 	Attacker netip.Addr // 127.0.9.x, another one for every row of an origin
 	Material *Material
 
+	overQUIC bool // legitimate pulls too
 	origin   Origin
 	pristine origin.Policy
 	reloaded bool
@@ -99,6 +100,9 @@ var errUnreachable = errors.New("nothing answers at the origin's address")
 // Pull makes one pull as the legitimate edge, on a connection of its own,
 // and returns why it was refused.
 func (l *Lab) Pull(ctx context.Context) error {
+	if l.overQUIC {
+		return l.pullQUIC(ctx)
+	}
 	e, err := edge.New(l.edgeConfig())
 	if err != nil {
 		return fmt.Errorf("making the legitimate edge: %w", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -85,6 +84,8 @@ type starter struct {
 	alter   func(*origin.Policy)
 	tickets bool
 	starts  atomic.Int64
+
+	deafToUDP bool // there is no QUIC server behind the UDP port
 }
 
 func newStarter(t *testing.T, alter func(*origin.Policy)) *starter {
@@ -108,16 +109,23 @@ func (s *starter) start(_ context.Context, p origin.Policy, c pki.Credentials, _
 	if err != nil {
 		return nil, nil, errors.Join(err, file.Close())
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, packets, err := origin.Listen(netip.MustParseAddrPort("127.0.0.1:0"))
 	if err != nil {
 		return nil, nil, errors.Join(err, file.Close())
 	}
-	served := make(chan error, 1)
+	served := make(chan error, 2)
 	go func() { served <- server.Serve(listener) }()
+	go func() {
+		if s.deafToUDP {
+			served <- packets.Close()
+			return
+		}
+		served <- server.ServeQUIC(packets)
+	}()
 	stop := func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		return errors.Join(server.Shutdown(ctx), <-served, file.Close())
+		return errors.Join(server.Shutdown(ctx), <-served, <-served, file.Close())
 	}
 	address := netip.MustParseAddrPort(listener.Addr().String())
 	return &local{server: server, address: address, journal: origin.OpenJournal(path), alter: s.alter}, stop, nil

@@ -62,7 +62,7 @@ func legVerdict(err error) Verdict {
 func newRow(p Planned) Row {
 	return Row{
 		Case: p.Case, Title: p.Title, Strategy: p.Strategy, Mistake: p.Mistake, TLS: p.TLS,
-		Protocol: protocol, Predicted: p.Predicted, Measured: NotRun, Skipped: p.Skipped,
+		Protocol: p.protocol(), Predicted: p.Predicted, Measured: NotRun, Skipped: p.Skipped,
 	}
 }
 
@@ -142,6 +142,8 @@ func unfit(step Step, entry origin.Entry, missing origin.Proof) string {
 	switch {
 	case entry.Verdict != origin.Refused:
 		return fmt.Sprintf("step %q was refused, but the origin's log says %q", step.Name, entry.Verdict)
+	case step.Silent && entry.Stage != origin.StageTCP:
+		return fmt.Sprintf("step %q met silence, but the origin's log says that it was refused at %s", step.Name, entry.Stage)
 	case entry.Proof == "" && step.Malformed:
 		return ""
 	case !slices.Contains((missing | step.Lacks).Names(), entry.Proof):

@@ -22,6 +22,8 @@ func TestUnfit(t *testing.T) {
 		{"no proof", Step{}, refusedFor(""), false},
 		{"no proof, malformed", Step{Malformed: true}, refusedFor(""), true},
 		{"another proof, malformed", Step{Malformed: true}, refusedFor("chain"), false},
+		{"silence that the origin owns up to", Step{Silent: true}, origin.Entry{Verdict: origin.Refused, Stage: origin.StageTCP, Proof: "subject"}, true},
+		{"silence after a word", Step{Silent: true}, origin.Entry{Verdict: origin.Refused, Stage: origin.StageHTTP, Proof: "subject"}, false},
 		{"allowed", Step{}, origin.Entry{Verdict: origin.Allowed}, false},
 		{"allowed, malformed", Step{Malformed: true}, origin.Entry{Verdict: origin.Allowed}, false},
 		{"no entry", Step{}, origin.Entry{}, false},

@@ -39,6 +39,10 @@ type Step struct {
 	// refusal as such, for want of no proof, is as good as another, because a
 	// later step of the attempt does without.
 	Malformed bool
+
+	// Silent: nothing came back before the client gave up. Only the origin's
+	// own word that it dropped the client's packets makes that a refusal.
+	Silent bool
 }
 
 // Protected reports whether the protected answer came back.

@@ -60,7 +60,7 @@ func Rows(plan Plan) ([]Planned, error) {
 // predict holds what the attempt can prove against what the policy asks.
 func predict(a Attempt, strategy, mistake, version string) (Planned, error) {
 	row := Planned{Case: a.ID, Title: a.Title, Strategy: strategy, Mistake: mistake, TLS: version}
-	if row.Skipped = a.unmet(); row.Skipped != "" {
+	if row.Skipped = a.unmet(version); row.Skipped != "" {
 		row.Predicted = NotRun
 		return row, nil
 	}

@@ -14,7 +14,7 @@ var predictions = []struct{ id, allowlist, header, mtls string }{
 	{"A02", "blocked/tcp", "blocked/http", "blocked/tls"},
 	{"A03", "blocked/tcp", "blocked/http", "blocked/tls"},
 	{"A05", "bypassed/", "blocked/http", "blocked/tls"},
-	{"A13", "not-run/", "not-run/", "not-run/"},
+	{"A13", "blocked/tcp", "blocked/http", "blocked/tls"},
 	{"B01", "blocked/tcp", "blocked/http", "blocked/tls"},
 	{"B03", "blocked/tcp", "bypassed/", "blocked/tls"},
 	{"B04", "blocked/tcp", "blocked/http", "blocked/tls"},
@@ -40,7 +40,7 @@ func TestPredictions(t *testing.T) {
 	}
 	got := map[string]string{}
 	for _, r := range rows {
-		if r.Mistake == "" {
+		if r.Mistake == "" && r.Skipped == "" {
 			got[r.Case+" "+r.Strategy] = string(r.Predicted) + "/" + string(r.Stage)
 		}
 	}

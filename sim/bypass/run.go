@@ -32,8 +32,13 @@ type Row struct {
 	Detail    string     `json:"detail"` // the deciding step, and what is wrong with a row that is not ok
 }
 
-// protocol is what every attempt speaks so far.
-const protocol = "h1"
+// protocol is what the attempt and its legs speak.
+func (p Planned) protocol() string {
+	if registry[p.Case].overQUIC() {
+		return "h3"
+	}
+	return "h1"
+}
 
 // Runner makes a plan's attempts.
 type Runner struct {
@@ -193,6 +198,7 @@ func (s *series) lab(o Origin, p origin.Policy, i, n int) bench {
 			Target:   o.Address(),
 			Attacker: attackerAddress(n),
 			Material: s.runner.Material,
+			overQUIC: registry[planned.Case].overQUIC(),
 			origin:   o, pristine: p, secret: currentSecret, patience: s.runner.Patience,
 		},
 	}

@@ -29,8 +29,8 @@ func TestRunTellsProgress(t *testing.T) {
 	if want := []string{"1 4", "2 4", "3 4", "4 4"}; !slices.Equal(seen, want) {
 		t.Errorf("progress %q, want %q", seen, want)
 	}
-	if n := s.starts.Load(); n != 2 {
-		t.Errorf("%d origins were started, want one for each of the 2 policies", n)
+	if n := s.starts.Load(); n != 3 {
+		t.Errorf("%d origins were started, want one for each of the 3 policies", n)
 	}
 }
 
@@ -130,6 +130,16 @@ func TestNotOK(t *testing.T) {
 			measured: Blocked, detail: `step "direct request" was refused for "secret"`, legs: [2]bool{true, true},
 		},
 		{
+			name: "no UDP port", plan: Plan{Cases: []string{"A13"}, Strategies: []string{"allowlist"}, TLS: []string{"1.3"}},
+			start:    func(s *starter) Starter { s.deafToUDP = true; return s.start },
+			measured: NotRun, detail: "before the attempt the legitimate edge failed: nothing answers at the origin's address",
+		},
+		{
+			name: "edge refused over QUIC", plan: Plan{Cases: []string{"A13"}, Strategies: []string{"allowlist"}, TLS: []string{"1.3"}},
+			alter:    func(p *origin.Policy) { p.Allow = elsewhere },
+			measured: Denied, detail: "before the attempt the legitimate edge failed: over HTTP/3: no word from the origin",
+		},
+		{
 			name: "gone", plan: one,
 			start:    func(*starter) Starter { return gone },
 			measured: NotRun, detail: "nothing answers at the origin's address",
@@ -148,6 +158,9 @@ func TestNotOK(t *testing.T) {
 				start = test.start(s)
 			}
 			runner := Runner{Start: start, Material: material}
+			if test.name == "no UDP port" {
+				runner.Patience = 200 * time.Millisecond
+			}
 			if test.name == "silent" {
 				runner.Patience = 20 * time.Millisecond
 			}
