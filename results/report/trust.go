@@ -111,7 +111,7 @@ func reconciliation(p *page, r *results.Result) {
 	case !r.Validity.Reconciled:
 		p.item("reconciled", trustLabel, red, "NO: the two ends of the run were not compared")
 	case len(r.Validity.Tallies) > 0:
-		text := fmt.Sprintf("yes: the edges made %s TCP connections and the origins saw %s of them end as a handshake or as plain TCP", thousands(float64(connects)), thousands(float64(ended)))
+		text := fmt.Sprintf("yes: the edges made %s connections and the origins saw %s of them end as a handshake or as plain TCP", thousands(float64(connects)), thousands(float64(ended)))
 		if edgeBytes > 0 && edgeBytes == originBytes {
 			text += fmt.Sprintf("; both ends counted %s bytes of handshakes", thousands(float64(edgeBytes)))
 		}
