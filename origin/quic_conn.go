@@ -9,9 +9,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/originpull/originpull/wire"
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+
+	"github.com/originpull/originpull/wire"
 )
 
 // quicConn is one QUIC connection, from its first datagram on.

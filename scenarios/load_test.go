@@ -56,7 +56,7 @@ func TestProblems(t *testing.T) {
 	// Line 1 is the version that load writes.
 	tests := []struct{ name, content, want string }{
 		{"version of a later release", "---", ""},
-		{"misspelt setting", "edge: {tls: {verson: \"1.2\"}}", "x.yaml:2: edge.tls.verson: is an unknown key; did you mean version? Known here: version, group, resumption"},
+		{"misspelt setting", "edge: {tls: {verson: \"1.2\"}}", "x.yaml:2: edge.tls.verson: is an unknown key; did you mean version? Known here: version, group, resumption, early"},
 		{"number for text", "edge: {tls: {version: 1.2}}", `x.yaml:2: edge.tls.version: the number 1.2 stands here, but text is expected; put it in quotes: "1.2"`},
 		{"text for truth", "origin: {tickets: yes please}", `x.yaml:2: origin.tickets: the text "yes please" stands here, but true or false is expected`},
 		{"text for number", "workload: {trials: many}", `x.yaml:2: workload.trials: the text "many" stands here, but a whole number is expected`},
@@ -83,6 +83,11 @@ func TestProblems(t *testing.T) {
 		{"unknown trace", "workload: {objects: {model: trace, trace: web7}}", `x.yaml:2: workload.objects.trace: "web7" is not known; did you mean web07? Known: web07`},
 		{"hybrid in 1.2", "edge: {tls: {version: \"1.2\", group: x25519mlkem768}}", "x.yaml:2: edge.tls.group: the group x25519mlkem768 exists only in TLS 1.3, but edge.tls.version is 1.2; choose x25519 or p256, or TLS 1.3 only"},
 		{"hybrid in a 1.2 arm", "edge: {tls: {group: x25519mlkem768}}\ncompare:\n  - axis: edge.tls.version\n    values:\n      - \"1.3\"\n      - \"1.2\"", "x.yaml:7: compare[0].values[1]: the group x25519mlkem768 exists only in TLS 1.3, but edge.tls.version is 1.2; choose x25519 or p256, or TLS 1.3 only"},
+		{"h3 in 1.2", "edge:\n  protocol: h3\n  tls: {version: \"1.2\"}", "x.yaml:3: edge.protocol: h3 runs over QUIC, which has no TLS 1.2, but edge.tls.version is 1.2; choose h1, or TLS 1.3"},
+		{"h3 in a 1.2 arm", "edge: {protocol: h3}\ncompare:\n  - axis: edge.tls.version\n    values: [\"1.3\", \"1.2\"]", "x.yaml:5: compare[0].values[1]: h3 runs over QUIC, which has no TLS 1.2, but edge.tls.version is 1.2; choose h1, or TLS 1.3"},
+		{"0-RTT over TCP", "edge: {tls: {resumption: true, early: true}}", "x.yaml:2: edge.tls.early: 0-RTT needs h3, but edge.protocol is h1: crypto/tls has none over TCP; choose h3, or remove early"},
+		{"0-RTT without resumption", "edge: {protocol: h3, tls: {early: true}}", "x.yaml:2: edge.tls.early: 0-RTT is sent under an earlier session's key, but edge.tls.resumption is false; add resumption: true, or remove early"},
+		{"0-RTT without tickets", "origin: {tickets: false}\nedge: {protocol: h3, tls: {resumption: true, early: true}}", "x.yaml:3: edge.tls.early: 0-RTT needs a session ticket, but origin.tickets is false; add tickets: true, or remove early"},
 		{"hybrid in a 1.2 bypass", "edge: {tls: {group: x25519mlkem768}}\nbypass:\n  cases: [A01]\n  tls: [\"1.2\"]", "x.yaml:5: bypass.tls: the group x25519mlkem768 exists only in TLS 1.3, but 1.2 is in this list; choose x25519 or p256, or TLS 1.3 only"},
 		{"bypass with axes", "bypass: {cases: [A01]}\ncompare: [{axis: edge.tls.version, values: [\"1.3\"]}]", "x.yaml:3: compare: a bypass experiment has no axes; remove compare, and list TLS versions in bypass.tls and strategies in bypass.strategies"},
 		{"bypass without cases", "bypass: {tls: [\"1.3\"]}", "x.yaml:2: bypass.cases: is missing and must be given. The attempts to make, by their short names, for example A01."},

@@ -11,9 +11,10 @@ import (
 	"os"
 	"time"
 
-	"github.com/originpull/originpull/wire"
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+
+	"github.com/originpull/originpull/wire"
 )
 
 // Protocol is what a connection speaks.

@@ -15,10 +15,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/originpull/originpull/wire"
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 	"github.com/quic-go/quic-go/testutils/simnet"
+
+	"github.com/originpull/originpull/wire"
 )
 
 // h3Origin is an HTTP/3 server on a socket.

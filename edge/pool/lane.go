@@ -8,8 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/originpull/originpull/wire"
 	"github.com/quic-go/quic-go/http3"
+
+	"github.com/originpull/originpull/wire"
 )
 
 // laneKey is what connections must have in common to be interchangeable.

@@ -8,10 +8,11 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/originpull/originpull/origin"
-	"github.com/originpull/originpull/wire"
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+
+	"github.com/originpull/originpull/origin"
+	"github.com/originpull/originpull/wire"
 )
 
 // quicPatience is how long an attempt over QUIC waits for a word: an origin
