@@ -18,7 +18,11 @@
 //  3. On each request, outside the router: SNI is Host, or 421; the
 //     connection's certificate is still good under the current policy, or 403
 //     and closed; the secret header is there once and right, or 403.
-//  4. The router: GET and HEAD of /o/{key} and /.
+//  4. HTTP/3, where ServeQUIC serves it, meets the same guard: step 1 for every
+//     datagram, and without an answer; steps 2 and 3 as they are. A request in
+//     0-RTT, which Config.Early allows, is answered on /o/{key} alone; any
+//     other route says 425.
+//  5. The router: GET and HEAD of /o/{key} and /.
 //
 // Invariants:
 //
@@ -28,7 +32,8 @@
 //     line. A request's line is written before its reply can be read.
 //   - A refusal names one missing proof: the first that was found missing.
 //   - Reload swaps everything at once; no ticket key is dropped for it.
-//   - Every phase of a connection has a timeout.
+//   - Every phase of a connection has a timeout; over QUIC a request's header
+//     shares that of an idle connection.
 //
 // A Driver runs a server that others have made as an origin instead: it writes
 // the policy in that server's own words, and Limits says what those words

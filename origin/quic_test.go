@@ -74,6 +74,12 @@ func (r *rig) openH3(c caller) *h3Session {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	return r.h3On(socket, c)
+}
+
+// h3On opens a connection from a socket, which it closes in the end.
+func (r *rig) h3On(socket net.PacketConn, c caller) *h3Session {
+	r.t.Helper()
 	transport := &quic.Transport{Conn: socket}
 	s := &h3Session{caller: c, peer: netip.AddrPortFrom(c.from, socket.LocalAddr().(*net.UDPAddr).AddrPort().Port())}
 	s.close = sync.OnceFunc(func() {

@@ -94,12 +94,6 @@ var combinations = []combination{
 		}
 		return "0-RTT is sent under an earlier session's key, but edge.tls.resumption is false; add resumption: true, or remove early"
 	}},
-	{[]string{"edge.tls.early", "origin.tickets"}, func(s *Settings) string {
-		if !s.Edge.TLS.Early || s.Origin.Tickets {
-			return ""
-		}
-		return "0-RTT needs a session ticket, but origin.tickets is false; add tickets: true, or remove early"
-	}},
 	{[]string{"origin.header.name"}, func(s *Settings) string {
 		if !slices.Contains(reservedHeaders, strings.ToLower(s.Origin.Header.Name)) {
 			return ""

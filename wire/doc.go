@@ -15,6 +15,10 @@
 //  5. Whoever reads the first byte of the first reply calls
 //     [Trace.MarkFirstByte], which completes the trace.
 //
+// QUIC takes the same way: a [Dialer] opens [Packets] where its network is a
+// [PacketNetwork], [HandshakeQUIC] returns a [QUIC] with a [Trace], and
+// [QUIC.MarkFirstByte] completes it.
+//
 // # Turns and flights
 //
 // A turn is a Read that returned bytes after at least one Write since the
@@ -22,7 +26,8 @@
 // is a maximal run of I/O in one direction. A client's turns until its
 // handshake returned are 2 for a full TLS 1.2 handshake and 1 for a resumed
 // one, 1 for TLS 1.3 full or resumed, and one more after a HelloRetryRequest.
-// Client certificates add none.
+// Client certificates add none. Over QUIC they are 1, full or resumed, and 0
+// with 0-RTT; see [Packets] for what makes a datagram a turn.
 //
 // # Invariants
 //

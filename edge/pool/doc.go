@@ -9,6 +9,8 @@
 //     origin has closed it, or sent bytes that nobody asked for.
 //  3. Without one a connection is dialled, or, at [Config.MaxConnections], the
 //     request waits its turn, first come, first served.
+//     Over HTTP/3 that is a QUIC connection with a socket of its own, which
+//     carries one request at a time like any other; quic-go is its codec.
 //  4. The request is written and the response parsed by a strict HTTP/1.1
 //     codec, which marks the first reply byte in the connection's trace.
 //  5. A connection that may be kept goes to the longest waiting request or
@@ -16,10 +18,12 @@
 //
 // Invariants:
 //
-//   - Every TCP connection that was made is counted once in Stats.Connects and
-//     ends up as a full, resumed or failed handshake, or as plain.
+//   - Every connection that was made, over TCP or QUIC, is counted once in
+//     Stats.Connects and ends up as a full, resumed or failed handshake, or as
+//     plain.
 //   - A request is sent a second time only when its method is idempotent, the
-//     connection was a kept one, and not one byte of a response had arrived.
+//     connection was a kept one, and not one byte of a response had arrived;
+//     or when it left in 0-RTT and the origin rejected that.
 //   - What happened is decided by response bytes. A client certificate that
 //     TLS 1.3 refuses shows at the first read, and fails at stage tls.
 //

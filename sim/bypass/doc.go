@@ -24,7 +24,9 @@
 //   - An attempt counts as bypassed only when the protected answer came back
 //     (status 200 and [origin.ProofHeader] saying protected). A finished handshake means
 //     nothing: TLS 1.3 rejects a client certificate at the first read.
-//   - A timeout is never a refusal. It makes the row not-run and not ok.
+//   - A timeout is never a refusal. It makes the row not-run and not ok. Only
+//     over QUIC, where a guarded origin says nothing, does silence count: when
+//     the origin's audit log names the very address that it dropped.
 //   - A row is ok only when the measured verdict is the predicted one, the
 //     legitimate edge succeeded before and after, and every refused step was
 //     refused for a proof that the attempt lacks.
