@@ -27,7 +27,7 @@ var combinations = []combination{
 		return s.Workload.Arrivals.Model + " arrivals need a rate; add one to workload.arrivals, for example rate: 400/s"
 	}},
 	{[]string{"workload.warmup", "workload.duration"}, func(s *Settings) string {
-		if s.Workload.Warmup < s.Workload.Duration {
+		if s.Workload.Warmup < s.Workload.Duration || s.Workload.Mode == "handshakes" { // whose warm-up is one block
 			return ""
 		}
 		return fmt.Sprintf("the warm-up (%s) must be shorter than the duration (%s); shorten it or measure longer", s.Workload.Warmup, s.Workload.Duration)

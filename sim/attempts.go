@@ -34,6 +34,12 @@ func (r *run) bypassExperiment(ctx context.Context, x *Experiment) error {
 	for i := range rows {
 		r.result.Bypass = append(r.result.Bypass, bypassRow(x.Name, &rows[i]))
 	}
+	if err != nil && ctx.Err() == nil {
+		// An origin that died has cost its rows, which say so; the others count.
+		v := &r.result.Validity
+		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: %v", x.Name, err))
+		return nil
+	}
 	return err
 }
 

@@ -214,12 +214,30 @@ func (c *compiler) bypass(x *Experiment, e *scenarios.Experiment) {
 	if !known {
 		return
 	}
+	c.bypassSettings(e)
 	rows, err := bypass.Rows(x.bypassPlan())
 	if err != nil {
-		c.problem(base, "%v", err)
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			c.problem(base, "%s", line)
+		}
 		return
 	}
 	x.PlannedSeconds = attemptSeconds*float64(len(rows)) + serverSeconds*float64(policies(rows))
+}
+
+// bypassSettings refuses what attempts do not go by: they meet reference
+// policies, and a setting that seems to change them must not be ignored.
+func (c *compiler) bypassSettings(e *scenarios.Experiment) {
+	reference := scenarios.Defaults()
+	for _, path := range []string{
+		"origin.server", "origin.mtls.pin", "origin.mtls.revocation", "origin.header.name", "origin.tickets", "edge.tls.group", "edge.protocol",
+	} {
+		want, _ := reference.Value(path)
+		if got, _ := e.Value(path); got != want {
+			c.problem(fmt.Sprintf("experiments[%d].%s", e.Index, path),
+				"bypass attempts meet the built-in origin's reference policies, which have %s, not %s: leave it out of this experiment", want, got)
+		}
+	}
 }
 
 // bypassPlan is the plan in the attempts' own terms.

@@ -166,3 +166,23 @@ func TestKeySeconds(t *testing.T) {
 		t.Errorf("%v s, want %v", got, want)
 	}
 }
+
+// Attempts meet reference policies: a setting that seems to change them is
+// refused, never ignored.
+func TestBypassRefusesSettingsThatItDoesNotGoBy(t *testing.T) {
+	for _, c := range []struct{ settings, want string }{
+		{"origin: {mtls: {pin: none}}", "x.yaml:2: experiments[0].origin.mtls.pin: "},
+		{"origin: {header: {name: X-Other}}", "x.yaml:2: experiments[0].origin.header.name: "},
+		{"origin: {tickets: false}", "x.yaml:2: experiments[0].origin.tickets: "},
+		{"edge: {tls: {group: p256}}", "x.yaml:2: experiments[0].edge.tls.group: "},
+	} {
+		text := "version: 1\n" + c.settings + "\nbypass: {cases: [C09], strategies: [mtls]}\n"
+		s, err := scenarios.Load(scenarios.Source{File: "x.yaml", Content: []byte(text)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Compile(s); err == nil || !strings.HasPrefix(err.Error(), c.want) || !strings.Contains(err.Error(), "reference policies") {
+			t.Errorf("%s: %v, want %s…", c.settings, err, c.want)
+		}
+	}
+}

@@ -127,6 +127,10 @@ func (r *run) collectArm(x *Experiment, c *collected, base *collected) error {
 		r.compareEnds(c.arm, t)
 	}
 	r.checkKind(x, c)
+	if failed := c.merged.Counts[countFailed]; failed > 0 {
+		r.result.Validity.Warnings = append(r.result.Validity.Warnings, fmt.Sprintf("%s: %d of %d viewer requests failed: its latency is of the others only",
+			arm.Name, failed, c.merged.Counts[countRequests]))
+	}
 	if c.merged.Histograms != nil {
 		arm.Histograms = c.merged.Histograms
 	}
@@ -234,8 +238,8 @@ func (r *run) generator(x *Experiment, c *collected, arm *results.Arm) {
 		return
 	}
 	counts := c.merged.Counts
-	g := results.Generator{SendErrorP99: late.Value, Scheduled: counts[countRequests]}
-	g.Sent = g.Scheduled - counts[countDropped]
+	g := results.Generator{SendErrorP99: late.Value, Sent: counts[countRequests]}
+	g.Scheduled = g.Sent + counts[countDropped]
 	g.RateMet = g.Scheduled > 0 && float64(g.Scheduled-g.Sent) <= 0.001*float64(g.Scheduled)
 	g.Late = late.Value > max(5, 0.2*arm.Metrics["latency.p99"].Value)
 	v := &r.result.Validity

@@ -78,11 +78,12 @@ func (r *pullRecorder) skip(failure error) bool {
 
 // dropped counts a viewer that found the edge full.
 func (r *pullRecorder) dropped() {
-	if r.skip(nil) {
-		return
+	r.mu.Lock()
+	discard := r.discard
+	r.mu.Unlock()
+	if !discard {
+		r.results.Add(countDropped, 1)
 	}
-	r.results.Add(countRequests, 1)
-	r.results.Add(countDropped, 1)
 }
 
 func (r *pullRecorder) record(p pulled) {
@@ -136,11 +137,13 @@ func (r *pullRecorder) outcome(o cache.Outcome) {
 
 // exchange records what one pull did on the hop.
 func (r *pullRecorder) exchange(x *pool.Exchange, body int) {
-	r.results.Add(countOrigin, 1)
-	r.results.Add(countOriginBytes, int64(body))
 	r.results.Time(timeWait, x.Wait)
-	if x.Reused {
-		r.results.Add(countReused, 1)
+	if x.Failed == pool.StageNone || x.Failed == pool.StageHTTP { // else no request was sent, or none was let in
+		r.results.Add(countOrigin, 1)
+		r.results.Add(countOriginBytes, int64(body))
+		if x.Reused {
+			r.results.Add(countReused, 1)
+		}
 	}
 	if x.Trace == nil {
 		return

@@ -56,7 +56,12 @@ func (r *run) finish(ctx context.Context, err error) {
 	r.result.Elapsed = time.Since(r.started).Seconds()
 	for i := range r.plan.Experiments {
 		x := &r.plan.Experiments[i]
-		if e, _ := r.result.Experiment(x.Name); e.Skipped != "" {
+		e, begun := r.result.Experiment(x.Name)
+		if !begun {
+			r.notAsked(x, "the run ended before it")
+			continue
+		}
+		if e.Skipped != "" {
 			r.notAsked(x, e.Skipped)
 			continue
 		}

@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/term"
 
 	"github.com/originpull/originpull/sim"
 )
@@ -24,7 +27,7 @@ const plainInterval = 2 * time.Second
 
 func (p *progress) show(now sim.Progress) {
 	if p.terminal {
-		_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s", progressLine(now))
+		_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s", p.cut(progressLine(now)))
 		p.dirty = true
 		return
 	}
@@ -34,6 +37,18 @@ func (p *progress) show(now sim.Progress) {
 	}
 	p.last, p.shown = time.Now(), now
 	_, _ = fmt.Fprintln(p.w, progressLine(now))
+}
+
+// cut keeps a line from wrapping: what has wrapped cannot be rewritten.
+func (p *progress) cut(line string) string {
+	file, ok := p.w.(*os.File)
+	if !ok {
+		return line
+	}
+	if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 1 && len(line) >= width {
+		return line[:width-1]
+	}
+	return line
 }
 
 // end clears the rewritten line.

@@ -70,11 +70,12 @@ func runPlan(ctx context.Context, s streams, plan *sim.Plan, folder string, out 
 	if result == nil {
 		return failed(runErr)
 	}
-	if err := keep(folder, result); err != nil {
-		return failed(err)
-	}
+	keepErr := keep(folder, result)
 	if err := out.render(s.out, result); err != nil {
 		return err
+	}
+	if keepErr != nil { // printed all the same: it may be all that is left
+		return failed(keepErr)
 	}
 	return verdict(ctx, result, runErr)
 }
