@@ -95,15 +95,16 @@ func MedianLogRatio(a, b []float64) (float64, bool) {
 }
 
 // Resolved reports whether a ratio says more than the noise of its own run:
-// its interval excludes 1, and it is farther from 1 than either bound of what
+// its whole interval is farther from 1, to one side, than either bound of what
 // the same arm measured twice shows. Without both intervals it is false.
+//
+// Note: it is not enough that the estimate is farther than the noise and the
+// interval excludes 1. With eight ratios in a report, that called one and the
+// same difference resolved in both directions within minutes.
 func Resolved(e, aa Estimate) bool {
 	if !e.HasInterval() || !aa.HasInterval() {
 		return false
 	}
-	if e.Low <= 1 && e.High >= 1 {
-		return false
-	}
 	noise := max(math.Abs(math.Log(aa.Low)), math.Abs(math.Log(aa.High)))
-	return math.Abs(math.Log(e.Ratio)) > noise
+	return math.Log(e.Low) > noise || math.Log(e.High) < -noise
 }

@@ -89,17 +89,19 @@ func TestResolved(t *testing.T) {
 		e, aa Estimate
 		want  bool
 	}{
-		"well above":          {Estimate{1.5, 1.4, 1.6, 8}, aa, true},
-		"well below":          {Estimate{0.5, 0.4, 0.6, 8}, aa, true},
-		"interval holds 1":    {Estimate{1.2, 0.99, 1.4, 8}, aa, false},
-		"interval touches 1":  {Estimate{1.2, 1, 1.4, 8}, aa, false},
-		"within the noise":    {Estimate{1.03, 1.02, 1.04, 8}, aa, false}, // ln 1.03 < |ln 0.97|
-		"just above noise":    {Estimate{1.032, 1.02, 1.04, 8}, aa, true},
-		"no A/A":              {Estimate{1.5, 1.4, 1.6, 8}, Estimate{}, false},
-		"A/A of one trial":    {Estimate{1.5, 1.4, 1.6, 8}, Estimate{Ratio: 1, N: 1}, false},
-		"ratio of one trial":  {Estimate{Ratio: 1.5, N: 1}, aa, false},
-		"interval without N":  {Estimate{1.5, 1.4, 1.6, 0}, aa, false},
-		"noisy A/A, same arm": {Estimate{1.5, 1.4, 1.6, 8}, Estimate{1, 0.6, 1.7, 8}, false},
+		"well above":           {Estimate{1.5, 1.4, 1.6, 8}, aa, true},
+		"well below":           {Estimate{0.5, 0.4, 0.6, 8}, aa, true},
+		"interval holds 1":     {Estimate{1.2, 0.99, 1.4, 8}, aa, false},
+		"interval touches 1":   {Estimate{1.2, 1, 1.4, 8}, aa, false},
+		"within the noise":     {Estimate{1.03, 1.02, 1.04, 8}, aa, false}, // ln 1.03 < |ln 0.97|
+		"estimate above noise": {Estimate{1.05, 1.02, 1.08, 8}, aa, false},
+		"just above noise":     {Estimate{1.05, 1.032, 1.07, 8}, aa, true}, // ln 1.032 > |ln 0.97|
+		"just below noise":     {Estimate{0.95, 0.93, 0.969, 8}, aa, true},
+		"no A/A":               {Estimate{1.5, 1.4, 1.6, 8}, Estimate{}, false},
+		"A/A of one trial":     {Estimate{1.5, 1.4, 1.6, 8}, Estimate{Ratio: 1, N: 1}, false},
+		"ratio of one trial":   {Estimate{Ratio: 1.5, N: 1}, aa, false},
+		"interval without N":   {Estimate{1.5, 1.4, 1.6, 0}, aa, false},
+		"noisy A/A, same arm":  {Estimate{1.5, 1.4, 1.6, 8}, Estimate{1, 0.6, 1.7, 8}, false},
 	} {
 		if got := Resolved(c.e, c.aa); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)

@@ -60,6 +60,21 @@ func refs(r *Result) []ArmRef {
 	return out
 }
 
+// hold compares a measured value with a bound. An exact value that was not the
+// same every time must hold at both ends of its range.
+func (e *Expression) hold(v Value, metric Metric, bound float64) error {
+	values := []float64{v.Value}
+	if metric.Kind == Exact && v.HasInterval() && v.Low != v.High {
+		values = []float64{v.Low, v.High}
+	}
+	for _, value := range values {
+		if !e.compare(value, bound) {
+			return fmt.Errorf("%s, want %s %s", withUnit(value, metric.Unit), e.op, withUnit(bound, metric.Unit))
+		}
+	}
+	return nil
+}
+
 // evaluateEvery is the plain form: it holds in every matched arm or fails.
 func (e *Expression) evaluateEvery(r *Result, experiment string, out *Expectation) {
 	o := e.left.operands[0]
@@ -80,8 +95,8 @@ func (e *Expression) evaluateEvery(r *Result, experiment string, out *Expectatio
 	for i, index := range matched {
 		a := &r.Arms[index]
 		value, err := o.measured(r, a)
-		if err == nil && !e.compare(value, bound) {
-			err = fmt.Errorf("%s, want %s %s", withUnit(value, metric.Unit), e.op, withUnit(bound, metric.Unit))
+		if err == nil {
+			err = e.hold(a.Metrics[o.metric], metric, bound)
 		}
 		if errors.Is(err, errLate) {
 			late++

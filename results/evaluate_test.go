@@ -208,3 +208,24 @@ func TestWhatCheckRefusesFails(t *testing.T) {
 		}
 	}
 }
+
+// An exact value that varied holds only what holds at both ends of its range.
+func TestExactRangesHoldAtBothEnds(t *testing.T) {
+	spread := NewValue("handshake.rtts", 2, 10).Within(1, 2)
+	r := &Result{
+		Experiments: []Experiment{{Name: "h", Kind: KindHandshakes}},
+		Arms:        []Arm{{Name: "h", Experiment: "h", Role: RoleArm, Metrics: map[string]Value{"handshake.rtts": spread}}},
+	}
+	for rule, want := range map[string]bool{
+		"handshake.rtts == 2": false, "handshake.rtts >= 2": false, "handshake.rtts == 1": false,
+		"handshake.rtts <= 2": true, "handshake.rtts >= 1": true, "handshake.rtts < 3": true,
+	} {
+		e, err := ParseExpression(rule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := e.Evaluate(r, "h"); got.Pass != want {
+			t.Errorf("%s on 1 to 2: %v (%s), want %v", rule, got.Pass, got.Detail, want)
+		}
+	}
+}

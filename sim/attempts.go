@@ -71,7 +71,10 @@ func (s *originStarter) start(ctx context.Context, p origin.Policy, c pki.Creden
 	if err != nil {
 		return nil, nil, err
 	}
-	stop := func() error { return errors.Join(proc.stop(), proc.exit) }
+	stop := func() error {
+		early := proc.stop()
+		return errors.Join(early, proc.exit)
+	}
 	audit := filepath.Join(auditFolder(s.run.cfg), fileStem(name)+".jsonl")
 	arm := Arm{Name: name, Experiment: s.experiment, Policy: p, Settings: scenarios.Defaults()}
 	arm.Settings.Edge.TLS.Group = bypass.Group

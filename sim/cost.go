@@ -111,6 +111,9 @@ func (r *run) collectArm(x *Experiment, c *collected, base *collected) error {
 	}
 	for i := range c.trials {
 		t := &c.trials[i]
+		if t.err == nil && len(t.blocks) == 0 {
+			t.err = errNothingMeasured
+		}
 		if t.err != nil && arm.Error == "" {
 			arm.Error = fmt.Sprintf("trial %d: %v", t.index, t.err)
 		}

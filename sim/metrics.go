@@ -138,8 +138,8 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 		if !shown {
 			continue
 		}
-		// The largest value stands for the range: a rule that holds for it
-		// holds for all, and a range that is not one value shows.
+		// The largest value stands for the range, whose bounds are kept: a
+		// rule must hold at both.
 		arm.Metrics[name] = results.NewValue(name, float64(r.Max), int(r.N)).Within(float64(r.Min), float64(r.Max))
 	}
 	if x.Kind == Requests {

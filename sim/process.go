@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,7 +33,7 @@ type process struct {
 // which then ends its workers in order.
 func (c *Config) startProcess(role, name string, env []string) (*process, error) {
 	p := &process{name: name, answers: make(chan Answer, 1), exited: make(chan struct{}), output: &tail{}}
-	p.cmd = exec.Command(c.Worker[0], append(c.Worker[1:], role)...)
+	p.cmd = exec.Command(c.Worker[0], slices.Concat(c.Worker[1:], []string{role})...)
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = p.output
 	ownGroup(p.cmd)

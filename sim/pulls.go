@@ -175,6 +175,9 @@ func (r *pullRecorder) connection(t *wire.Trace) {
 	if !t.QUIC {
 		r.results.Time(timeConnect+kind, t.Connect)
 	}
+	if t.Stage != wire.StageHTTP {
+		return // no reply came: its first byte is not at 0 ms, and the bytes before it are not final
+	}
 	r.results.Exact(exactFirstByteTurns+kind, int64(t.FirstByteTurns))
 	r.results.Time(timeFirstByte+kind, t.FirstByte)
 	if r.arm.Plaintext {

@@ -37,7 +37,7 @@ func (o *blockOrder) interleave(ctx context.Context, x *Experiment, pairs []*pai
 		p.block(ctx, Block{Seconds: x.Warmup, Discard: true})
 	}
 	started := time.Now()
-	for ctx.Err() == nil && (rounds < minRounds || time.Since(started) < seconds(x.Seconds)) {
+	for ctx.Err() == nil && slices.ContainsFunc(pairs, (*pair).alive) && (rounds < minRounds || time.Since(started) < seconds(x.Seconds)) {
 		for _, i := range o.next() {
 			if ctx.Err() == nil {
 				pairs[i].block(ctx, Block{Seconds: x.Block})

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,6 +11,10 @@ import (
 	"github.com/originpull/originpull/origin"
 	"github.com/originpull/originpull/pki"
 )
+
+// errNothingMeasured is why a trial without a block counts for nothing: no
+// sample is never a zero.
+var errNothingMeasured = errors.New("the run ended before a block of it was measured")
 
 // askTimeout bounds a worker's answer beyond the time its block was granted.
 const askTimeout = 20 * time.Second
@@ -93,6 +98,9 @@ func (r *run) trial(ctx context.Context, x *Experiment, index int, lab *lab, bod
 	wg.Wait()
 	return trials
 }
+
+// alive reports whether the pair can still measure.
+func (p *pair) alive() bool { return p.trial.err == nil }
 
 // startPair starts the origin, then the edge that pulls from it.
 func (r *run) startPair(ctx context.Context, p *pair, index int, lab *lab) error {

@@ -50,6 +50,9 @@ func dialLoopback(ctx context.Context, d net.Dialer, source netip.Addr, target n
 	}
 	if source.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
+		if d.Control == nil {
+			d.Control = latePort
+		}
 	}
 	return d.DialContext(ctx, "tcp", target.String())
 }
