@@ -255,7 +255,9 @@ func TestQUICShutdownEndsSilentConnections(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("shutdown took %s", took)
 	}
-	if c := r.server.Counts(); c.Accepted != 2 || c.Full != 2 {
+	// The silent client has finished its handshake; whether the server has seen
+	// the end of it before it was told to stop is a race, and Failed if not.
+	if c := r.server.Counts(); c.Accepted != 2 || c.Full+c.Failed != 2 || c.Full < 1 || c.Ended() != c.Accepted {
 		t.Errorf("counts %+v", c)
 	}
 }
