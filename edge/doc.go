@@ -9,8 +9,12 @@
 //  2. The cache answers, or decides who fetches: one viewer for all that ask
 //     for the same object at the same time.
 //  3. Who fetches sends one request through the pool.
+//     Which pool that is, among those of the point of presence, [Topology]
+//     decides at random; with a parent (a shield) the parent is asked instead.
 //  4. The reply says where it came from and, when this very pull went to the
 //     origin, what the exchange took.
+//
+// A [Distribution] is many such edges, and perhaps a shield, behind one face.
 //
 // Invariant: Reply.Exchange is set exactly for the pulls that sent a request
 // to the origin themselves and whose viewer stayed, so that no request at the

@@ -19,6 +19,9 @@ func TestLibrary(t *testing.T) {
 		"handshake-quic":       "handshake 8",
 		"handshake-servers":    "builtin 8, nginx 8, haproxy 8, apache 8, caddy 8",
 		"pool-reuse":           "idle 6",
+		"pool-theory":          "reuse 5",
+		"pingora":              "pools 2",
+		"cold-pools":           "pools 12",
 		"bypass-core":          "bypass 21 cases",
 	}
 	entries := Library()

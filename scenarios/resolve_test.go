@@ -18,8 +18,8 @@ func TestDefaults(t *testing.T) {
 		`"header":{"name":"X-Origin-Verify"},"tickets":true,"response":{"size":"1KiB","delay":"0s","status":200,"cacheControl":"max-age=60"},"audit":"all"},` +
 		`"edge":{"tls":{"version":"1.3","group":"x25519","resumption":false,"helloRetry":false,"early":false},"protocol":"h1","pool":{"reuse":true,"idleTimeout":"5s","maxConnections":64},` +
 		`"cache":{"capacity":"0B","policy":"lru"}},"link":{"kind":"direct"},"workload":{"mode":"requests","concurrency":1,` +
-		`"arrivals":{"model":"closed","rate":"0/s"},"objects":{"model":"zipf","alpha":0.9,"count":10000,"trace":""},` +
-		`"duration":"5s","warmup":"300ms","trials":1,"block":"15ms"}}`
+		`"arrivals":{"model":"closed","rate":"0/s"},"objects":{"model":"zipf","alpha":0.9,"count":10000,"hits":0,"trace":""},` +
+		`"duration":"5s","warmup":"300ms","trials":1,"controls":true,"block":"15ms"}}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

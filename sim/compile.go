@@ -127,7 +127,9 @@ func (c *compiler) arms(x *Experiment, e *scenarios.Experiment) {
 		x.Arms = append(x.Arms, arm)
 	}
 	c.server(base, x.Arms)
-	x.Arms = withControls(x.Name, x.Arms)
+	if e.Workload.Controls {
+		x.Arms = withControls(x.Name, x.Arms)
+	}
 }
 
 // policy fills the arm's policy from its strategies.

@@ -243,6 +243,26 @@ func edgeConfig(s *Start) (edge.Config, error) {
 	return cfg, nil
 }
 
+// layout is the whole distribution that an arm asks for.
+func layout(s *Start) (edge.Layout, error) {
+	at, err := edgeConfig(s)
+	if err != nil {
+		return edge.Layout{}, err
+	}
+	e := s.Arm.Settings.Edge
+	at.Topology = topology(&e)
+	l := edge.Layout{Edge: at, Pops: e.Pops, Seed: s.Seed}
+	if e.Shield.Enabled {
+		l.Shield = &edge.Shield{Cache: cache.Config{Capacity: int64(e.Shield.Capacity)}}
+	}
+	return l, nil
+}
+
+// topology is one point of presence.
+func topology(e *scenarios.Edge) edge.Topology {
+	return edge.Topology{Servers: e.Servers, Workers: e.Workers, Scope: edge.Scope(e.Pool.Scope)}
+}
+
 // edgeAddress is the loopback address that edges dial from, apart from every
 // other client's. Only Linux routes the whole of 127.0.0.0/8 to loopback.
 func edgeAddress() netip.Addr {
