@@ -8,6 +8,7 @@ import (
 
 	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/origin"
+	"github.com/originpull/originpull/pki"
 )
 
 // builtin is the server of the built-in origin; any other is a driver's.
@@ -44,7 +45,7 @@ func startServer(ctx context.Context, start *Start) (originEnd, netip.AddrPort, 
 func serverSetup(start *Start) origin.Setup {
 	with := *start
 	with.Certificate = credOrigin
-	s := origin.Setup{Config: originConfig(&with), Baseline: start.Arm.Plaintext}
+	s := origin.Setup{Config: originConfig(&with), Baseline: start.Arm.Plaintext, Key: pki.KeyType(start.Arm.Settings.Origin.Certificate.Key)}
 	if protocol := start.Arm.Settings.Edge.Protocol; protocol != string(pool.H1) {
 		s.Protocol = protocol
 	}
