@@ -237,7 +237,7 @@ func edgeConfig(s *Start) (edge.Config, error) {
 		base.Certificates = []tls.Certificate{certificate}
 		cfg.Target.Identity = credEdge
 	}
-	profile := wire.Profile{Version: e.TLS.Version, Group: e.TLS.Group, Resumption: e.TLS.Resumption, HelloRetry: e.TLS.HelloRetry}
+	profile := wire.Profile{Version: e.TLS.Version, Group: e.TLS.Group, Resumption: e.TLS.Resumption, HelloRetry: e.TLS.HelloRetry, P384: s.Arm.Settings.Origin.Certificate.Key == string(pki.ECDSAP384)}
 	cfg.Target.ServerName = originHost
 	cfg.Target.TLS = profile.Client(base)
 	return cfg, nil
