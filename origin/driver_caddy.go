@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/netip"
@@ -27,7 +28,7 @@ func init() {
 		binaries: []string{"caddy"},
 		identify: identifyCaddy,
 		limits:   caddyLimits,
-		refuses:  refuseGroup,
+		refuses:  refuseCaddy,
 		render:   renderCaddy,
 		quit:     "term",
 		logs:     []string{errorFile, accessFile},
@@ -71,6 +72,10 @@ func caddyLimits(_ Installed, p Policy) []Limit {
 		limits = append(limits, Limit{Proof: Secret, Weak: true, Reason: "one right value among several secret headers is enough"})
 	}
 	return limits
+}
+
+func refuseCaddy(found Installed, s Setup) error {
+	return errors.Join(refuseGroup(found, s), refuseQUIC(found, s))
 }
 
 // object is a JSON object of Caddy's configuration.
@@ -132,7 +137,7 @@ func caddyTLS(r *rendering) object {
 	if r.Config.Group == "p256" {
 		curves = curves[1:]
 	}
-	policy := object{"alpn": []string{"http/1.1"}, "protocol_min": "tls1.2", "protocol_max": "tls1.3", "curves": curves}
+	policy := object{"alpn": []string{"h2", "http/1.1"}, "protocol_min": "tls1.2", "protocol_max": "tls1.3", "curves": curves}
 	p := r.Config.Policy
 	if !p.Uses(MTLS) {
 		return policy
@@ -153,7 +158,7 @@ func caddyTLS(r *rendering) object {
 func caddyServer(r *rendering, at netip.AddrPort, guard []object) object {
 	timeouts := r.Config.Timeouts
 	return object{
-		"listen": []string{at.String()}, "protocols": []string{"h1"},
+		"listen": []string{at.String()}, "protocols": []string{"h1", "h2"},
 		"automatic_https": object{"disable": true},
 		"logs":            object{},
 		"routes":          append(guard, caddyContent(r)...),
@@ -241,6 +246,7 @@ type caddyLine struct {
 		Method  string              `json:"method"`
 		Host    string              `json:"host"`
 		URI     string              `json:"uri"`
+		Proto   string              `json:"proto"`
 		Headers map[string][]string `json:"headers"`
 		TLS     *struct {
 			Resumed bool   `json:"resumed"`
@@ -265,7 +271,7 @@ func parseCaddy(l *ledger, file, text string) error {
 	if err != nil {
 		return err
 	}
-	e := Entry{Peer: peer, Status: line.Status, Host: line.Request.Host, Method: line.Request.Method, Path: line.Request.URI}
+	e := Entry{Peer: peer, Status: line.Status, Host: line.Request.Host, Method: line.Request.Method, Path: line.Request.URI, Protocol: protocolName(line.Request.Proto)}
 	if tls := line.Request.TLS; tls != nil {
 		e.TLS, e.Resumed, e.SNI = versionName(tls.Version), tls.Resumed, tls.Name
 		if serial, ok := new(big.Int).SetString(tls.Serial, 10); ok {

@@ -24,6 +24,9 @@ type Setup struct {
 	// Weaker leaves out proofs that the server cannot ask for, instead of
 	// refusing them: for bypass runs, which predict that.
 	Weaker bool
+	// Protocol is what the edge will ask for: ProtocolH2, or "" for HTTP/1.1,
+	// which every server speaks beside it. A server that cannot is refused.
+	Protocol string
 }
 
 // check refuses what no real server is told.
@@ -195,6 +198,14 @@ func refuseGroup(found Installed, s Setup) error {
 	default:
 		return fmt.Errorf("group %s is not written for %s: use x25519 or p256", s.Config.Group, found.TLS)
 	}
+}
+
+// refuseQUIC is for servers whose HTTP/3 is not written.
+func refuseQUIC(_ Installed, s Setup) error {
+	if s.Protocol == ProtocolH3 {
+		return errors.New("HTTP/3 is not written for it: use the built-in origin")
+	}
+	return nil
 }
 
 // config builds a configuration file of lines.

@@ -153,10 +153,6 @@ func (c *compiler) server(base string, arms []Arm) {
 		if name == builtin {
 			continue
 		}
-		if arms[i].Settings.Edge.Protocol != "h1" {
-			c.problem(path, "%s is measured over h1 only: use server: builtin for %s", name, arms[i].Settings.Edge.Protocol)
-			return
-		}
 		s := c.servers.server(context.Background(), name)
 		if s.err != nil {
 			return

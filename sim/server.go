@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/origin"
 )
 
@@ -43,7 +44,11 @@ func startServer(ctx context.Context, start *Start) (originEnd, netip.AddrPort, 
 func serverSetup(start *Start) origin.Setup {
 	with := *start
 	with.Certificate = credOrigin
-	return origin.Setup{Config: originConfig(&with), Baseline: start.Arm.Plaintext}
+	s := origin.Setup{Config: originConfig(&with), Baseline: start.Arm.Plaintext}
+	if protocol := start.Arm.Settings.Edge.Protocol; protocol != string(pool.H1) {
+		s.Protocol = protocol
+	}
+	return s
 }
 
 func (s *serverEnd) pids() ([]int, error) { return s.running.Pids() }
