@@ -98,21 +98,15 @@ func TestServerThatDiesFailsItsArmOnly(t *testing.T) {
 	}
 }
 
-// reachable is a folder that a server run as nobody gets into; t.TempDir has a
-// parent that is not.
+// reachable is a folder that a server run as nobody gets into: the parent of
+// t.TempDir is closed to others.
 func reachable(t *testing.T) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "sim-death-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(folder); err != nil {
-			t.Error(err)
+	folder := t.TempDir()
+	for _, dir := range []string{folder, filepath.Dir(folder)} {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
 		}
-	})
-	if err := os.Chmod(folder, 0o755); err != nil {
-		t.Fatal(err)
 	}
 	return folder
 }
