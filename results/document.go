@@ -94,6 +94,7 @@ const (
 	LabelResumption    = "resumption"
 	LabelChainBytes    = "chain.bytes" // what the chain is padded to; absent: as it comes
 	LabelHelloRetry    = "helloRetry"  // "true" where the origin asked for another key share
+	LabelPrimitives    = "primitives"  // the library whose primitives efficiency.origin is held against; absent: there is none
 )
 
 // Arm is one measured configuration.
