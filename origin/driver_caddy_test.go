@@ -81,6 +81,9 @@ func TestCaddyServesHTTP3(t *testing.T) {
 			early, resumed bool
 			turns          int
 		}{{false, false, 1}, {false, true, 1}, {true, true, 0}, {true, true, 0}} {
+			if test.early && underRace {
+				test.early, test.turns = false, 1
+			}
 			got, used := b.pullH3(pull{cert: l.edge, sessions: sessions}, test.early)
 			if !got.served() || len(got.body) != 1000 {
 				t.Fatalf("mTLS %t, %d: %v, status %d", mtls, i, got.err, got.status)
