@@ -274,7 +274,7 @@ func (r *run) primitives(c *collected) (library string) {
 		server := r.servers[c.arm.Settings.Origin.Server]
 		v := &r.result.Validity
 		warning := fmt.Sprintf("%s: %s is absent, because it is held against the primitives of %s: %v",
-			c.arm.Name, results.MetricEfficiencyOrigin, server.installed.TLS, err)
+			c.arm.Experiment, results.MetricEfficiencyOrigin, server.installed.TLS, err)
 		if !slices.Contains(v.Warnings, warning) {
 			v.Warnings = append(v.Warnings, warning)
 		}
