@@ -81,7 +81,7 @@ func TestCaddyServesHTTP3(t *testing.T) {
 			early, resumed bool
 			turns          int
 		}{{false, false, 1}, {false, true, 1}, {true, true, 0}, {true, true, 0}} {
-			if test.early && underRace { // in the client, when it opens a stream in 0-RTT
+			if test.early && underRace {
 				test.early, test.turns = false, 1
 			}
 			got, used := b.pullH3(pull{cert: l.edge, sessions: sessions}, test.early)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"os/exec"
 	"regexp"
 	"runtime"
@@ -202,7 +203,7 @@ func (f found) speedSeconds(arms []Arm, planned *speed) (total float64) {
 // measureSpeed measures what an experiment's servers are held against, before
 // its arms start. What cannot be measured is left out, and efficiency with it.
 func (r *run) measureSpeed(ctx context.Context, x *Experiment) error {
-	if x.Kind != Handshakes || processCPUAvailable() != nil {
+	if _, err := processCPU(os.Getpid()); x.Kind != Handshakes || err != nil {
 		return nil
 	}
 	for i := range x.Arms {
@@ -273,7 +274,7 @@ func (r *run) primitives(c *collected) (library string) {
 		server := r.servers[c.arm.Settings.Origin.Server]
 		v := &r.result.Validity
 		warning := fmt.Sprintf("%s: %s is absent, because it is held against the primitives of %s: %v",
-			c.arm.Name, results.MetricEfficiencyOrigin, server.installed.TLS, err)
+			c.arm.Experiment, results.MetricEfficiencyOrigin, server.installed.TLS, err)
 		if !slices.Contains(v.Warnings, warning) {
 			v.Warnings = append(v.Warnings, warning)
 		}
