@@ -197,13 +197,19 @@ func (d *decoder) mostSpecific(e *Experiment, cell *Cell, paths []string) string
 	best := slices.MaxFunc(paths, func(a, b string) int {
 		return int(d.layerOf(e, cell, a)) - int(d.layerOf(e, cell, b))
 	})
-	if from, ok := cell.from[best]; ok {
+	return d.writtenAt(e, cell, best)
+}
+
+// writtenAt returns the document path at which a cell's setting was written,
+// or where it would be.
+func (d *decoder) writtenAt(e *Experiment, cell *Cell, path string) string {
+	if from, ok := cell.from[path]; ok {
 		return from
 	}
-	if _, ok := d.places[joinPath(e.prefix, best)]; !ok {
-		if _, ok := d.places[best]; ok {
-			return best
+	if _, ok := d.places[joinPath(e.prefix, path)]; !ok {
+		if _, ok := d.places[path]; ok {
+			return path
 		}
 	}
-	return joinPath(e.prefix, best)
+	return joinPath(e.prefix, path)
 }
