@@ -54,6 +54,7 @@ var dependences = []dependence{
 		return s.Workload.Mode == "requests" && (!closed || s.Workload.Concurrency > Defaults().Edge.Pool.MaxConnections)
 	}},
 	{"edge.protocol", func(*Settings) bool { return true }},
+	{"edge.identity", func(s *Settings) bool { return slices.Contains(s.Origin.Strategies, "mtls") }},
 	{"edge.tls.version", isHandshakes},
 	{"edge.tls.group", isHandshakes},
 	{"edge.tls.resumption", isHandshakes},
@@ -78,7 +79,8 @@ func (d *decoder) applyPresets(e *Experiment) {
 	if e.Bypass != nil {
 		return // attempts meet reference settings
 	}
-	d.applyPreset(e, &Cell{}, &e.Settings)
+	// An axis may set what the preset leaves open: only the cells tell.
+	d.quietly(func() { d.applyPreset(e, &Cell{}, &e.Settings) })
 	for i := range e.cells {
 		d.applyPreset(e, &e.cells[i], &e.cells[i].Settings)
 	}
