@@ -67,7 +67,7 @@ func New(cfg Config) (*Edge, error) {
 	if cfg.Host == "" {
 		return nil, errors.New("an edge needs the host that it pulls")
 	}
-	if err := cfg.Behaviour.validate(); err != nil {
+	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("the edge's behaviour: %w", err)
 	}
 	cfg.shape(&cfg)

@@ -40,22 +40,25 @@ func (a *asked) check(t *wire.Trace) error {
 // noteAsked has a configuration note the origin's question; what it answers is
 // as before.
 func noteAsked(c *tls.Config) {
-	answer := c.GetClientCertificate
-	if answer == nil {
-		certificates := c.Certificates
-		answer = func(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			for i := range certificates {
-				if request.SupportsCertificate(&certificates[i]) == nil {
-					return &certificates[i], nil
-				}
-			}
-			return &tls.Certificate{}, nil
-		}
-	}
+	answer, certificates := c.GetClientCertificate, c.Certificates
 	c.GetClientCertificate = func(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		if a, ok := request.Context().Value(askedKey{}).(*asked); ok {
 			a.yes.Store(true)
 		}
-		return answer(request)
+		if answer != nil {
+			return answer(request)
+		}
+		return fitting(certificates, request), nil
 	}
+}
+
+// fitting is crypto/tls's own choice: the first that the origin would take, or
+// none.
+func fitting(certificates []tls.Certificate, request *tls.CertificateRequestInfo) *tls.Certificate {
+	for i := range certificates {
+		if request.SupportsCertificate(&certificates[i]) == nil {
+			return &certificates[i]
+		}
+	}
+	return &tls.Certificate{}
 }
