@@ -301,6 +301,30 @@ func TestCollapsedViewersHearTheSame(t *testing.T) {
 	})
 }
 
+// TestNoStatusForWhoLeft: a viewer who gives up is told nothing, also where
+// the pull was its own.
+func TestNoStatusForWhoLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, err := New(Config{
+			Host: originName, Pool: pool.Config{DialTimeout: time.Minute},
+			Target:    pool.Target{Address: at, Dialer: wire.Dialer{Network: &away{}}},
+			Behaviour: Behaviour{Status: every, Retry: Retry{Attempts: 3, On: []RetryWhen{RetryConnect}}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, leave := context.WithTimeout(t.Context(), time.Second)
+		defer leave()
+		reply, err := e.Pull(ctx, Viewer{Path: "/"})
+		if !errors.Is(err, context.DeadlineExceeded) || reply.Status != 0 || len(reply.Earlier) != 0 {
+			t.Errorf("left with %+v: %v", reply, err)
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestPhases(t *testing.T) {
 	late := fmt.Errorf("no response: %w", os.ErrDeadlineExceeded)
 	untrusted := fmt.Errorf("TLS: %w", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}})
