@@ -199,7 +199,7 @@ func (f *presetFile) behave(p *Preset, add func(string, yamlFact)) (problems []e
 		}
 		path, value := setting[0], setting[1]
 		i := slices.IndexFunc(p.Facts, func(fact Fact) bool { return fact.Path == path })
-		if path == refusesPath && i >= 0 {
+		if path == refusesPath && i >= 0 && p.Facts[i].Behaviour != "" {
 			p.Facts[i].Value = strings.TrimSuffix(p.Facts[i].Value, "]") + ", " + value + "]"
 			p.Facts[i].Behaviour += ", " + b.Name
 			continue

@@ -84,6 +84,30 @@ func TestPresetFacts(t *testing.T) {
 	}
 }
 
+// FuzzReadPreset: what reads is whole, whatever the bytes.
+func FuzzReadPreset(f *testing.F) {
+	for _, p := range Presets() {
+		content, err := presetFiles.ReadFile("presets/" + p.Name + ".yaml")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(content)
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		p, err := readPreset(content)
+		if err != nil {
+			return
+		}
+		seen := map[string]bool{}
+		for _, fact := range p.Facts {
+			if seen[fact.Path] || fact.Source == "" || fact.Date == "" || (fact.Value == "") != (fact.Confidence == Unknown) {
+				t.Errorf("%+v", fact)
+			}
+			seen[fact.Path] = true
+		}
+	})
+}
+
 func TestPresetIsReadStrictly(t *testing.T) {
 	const head = "name: x\ntitle: X\nsources: {a: {document: d, date: \"2026\"}, b: {document: d}}\n"
 	for _, c := range []struct{ text, want string }{
@@ -100,6 +124,7 @@ func TestPresetIsReadStrictly(t *testing.T) {
 		{"status: {dns: {value: \"502\", source: a, confidence: documented}}", `unknown phase "dns"`},
 		{"status: {wait: {value: bad, source: a, confidence: documented}}", `"bad" is no number`},
 		{"behaviours: [{name: is-slow, source: a, confidence: documented}]", `behaviour "is-slow"`},
+		{"values: [{path: edge.refuses, value: unknown, source: a}]\nbehaviours: [{name: refuses-grpc, source: a, confidence: documented}]", "edge.refuses: stands twice"},
 		{"behaviours: [{name: refuses-grpc, value: yes, source: a, confidence: documented}]", "has no value"},
 	} {
 		_, err := readPreset([]byte(head + c.text))

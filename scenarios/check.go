@@ -94,17 +94,17 @@ var combinations = []combination{
 		}
 		return "0-RTT is sent under an earlier session's key, but edge.tls.resumption is false; add resumption: true, or remove early"
 	}},
-	{[]string{"edge.tls.unasked", "edge.tls.early"}, func(s *Settings) string {
-		if !s.Edge.TLS.Early || s.Edge.TLS.Unasked != "fail" {
-			return ""
-		}
-		return "a request in 0-RTT is sent before the origin can ask for a certificate; choose unasked: continue, or remove early"
-	}},
 	{[]string{"origin.header.name"}, func(s *Settings) string {
 		if !slices.Contains(reservedHeaders, strings.ToLower(s.Origin.Header.Name)) {
 			return ""
 		}
 		return show(s.Origin.Header.Name) + " has a meaning of its own in HTTP or here; choose another name, such as X-Origin-Verify"
+	}},
+	{[]string{"edge.tls.unasked", "edge.tls.early"}, func(s *Settings) string {
+		if !s.Edge.TLS.Early || s.Edge.TLS.Unasked != "fail" {
+			return ""
+		}
+		return "a request in 0-RTT is sent before the origin can ask for a certificate; choose unasked: continue, or remove early"
 	}},
 }
 

@@ -16,9 +16,9 @@ func TestDefaults(t *testing.T) {
 	}
 	want := `{"origin":{"server":"builtin","certificate":{"key":"ecdsa-p256","chain":1,"bytes":"0B"},"strategies":["mtls"],"mtls":{"pin":"san","revocation":true},` +
 		`"header":{"name":"X-Origin-Verify"},"tickets":true,"response":{"size":"1KiB","delay":"0s","status":200,"cacheControl":"max-age=60"},"audit":"all"},` +
-		`"edge":{"preset":"none","tls":{"version":"1.3","group":"x25519","resumption":false,"helloRetry":false,"early":false,"verify":true,"unasked":"continue"},"protocol":"h1","pool":{"reuse":true,"idleTimeout":"5s","maxConnections":64},` +
+		`"edge":{"tls":{"version":"1.3","group":"x25519","resumption":false,"helloRetry":false,"early":false,"verify":true,"unasked":"continue"},"protocol":"h1","pool":{"reuse":true,"idleTimeout":"5s","maxConnections":64},` +
 		`"cache":{"capacity":"0B","policy":"lru"},` +
-		`"identity":"own","refuses":[],"retry":{"attempts":1,"on":["connect"],"connectTimeout":"5s","responseTimeout":"30s","budget":"0s"},` +
+		`"preset":"none","identity":"own","refuses":[],"retry":{"attempts":1,"on":["connect"],"connectTimeout":"5s","responseTimeout":"30s","budget":"0s"},` +
 		`"status":{"wait":0,"refused":0,"timeout":0,"verify":0,"alert":0,"response":0,"truncated":0,"barred":0}},"link":{"kind":"direct"},"workload":{"mode":"requests","concurrency":1,` +
 		`"arrivals":{"model":"closed","rate":"0/s"},"objects":{"model":"zipf","alpha":0.9,"count":10000,"trace":""},` +
 		`"duration":"5s","warmup":"300ms","trials":1,"block":"15ms"}}`
