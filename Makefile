@@ -46,7 +46,7 @@ fuzz: ## run every fuzz target for FUZZTIME (15s)
 	  done; done
 
 golden: ## rewrite the golden files
-	$(GO) test ./results/... -update
+	$(GO) test ./results/... ./scenarios -update
 
 cover: ## test coverage per package
 	$(GO) test -cover ./...

@@ -94,6 +94,30 @@ var combinations = []combination{
 		}
 		return "0-RTT is sent under an earlier session's key, but edge.tls.resumption is false; add resumption: true, or remove early"
 	}},
+	{[]string{"workload.controls", "workload.mode"}, func(s *Settings) string {
+		if s.Workload.Controls || s.Workload.Mode != "handshakes" {
+			return ""
+		}
+		return "CPU per handshake is net of the baseline and held against the A/A double; remove controls: false, or use mode: requests"
+	}},
+	{[]string{"edge.workers", "edge.servers"}, func(s *Settings) string {
+		if s.Edge.Workers == 0 || s.Edge.Workers >= s.Edge.Servers {
+			return ""
+		}
+		return fmt.Sprintf("%d workers cannot run on %d servers; give every server at least one, or 0 for one each", s.Edge.Workers, s.Edge.Servers)
+	}},
+	{[]string{"edge.shield.capacity", "edge.shield.enabled"}, func(s *Settings) string {
+		if s.Edge.Shield.Enabled || s.Edge.Shield.Capacity == 0 {
+			return ""
+		}
+		return "a shield's cache needs a shield; add enabled: true, or remove the capacity"
+	}},
+	{[]string{"workload.objects.hits", "workload.objects.model"}, func(s *Settings) string {
+		if s.Workload.Objects.Model == "mix" || s.Workload.Objects.Hits == 0 {
+			return ""
+		}
+		return "hits belong to the mix model, but the model is " + s.Workload.Objects.Model + "; choose mix, or remove hits"
+	}},
 	{[]string{"origin.header.name"}, func(s *Settings) string {
 		if !slices.Contains(reservedHeaders, strings.ToLower(s.Origin.Header.Name)) {
 			return ""

@@ -239,10 +239,30 @@ func edgeConfig(s *Start) (edge.Config, error) {
 		base.Certificates = []tls.Certificate{certificate}
 		cfg.Target.Identity = edgeIdentity(&e)
 	}
-	profile := wire.Profile{Version: e.TLS.Version, Group: e.TLS.Group, Resumption: e.TLS.Resumption, HelloRetry: e.TLS.HelloRetry}
+	profile := wire.Profile{Version: e.TLS.Version, Group: e.TLS.Group, Resumption: e.TLS.Resumption, HelloRetry: e.TLS.HelloRetry, P384: s.Arm.Settings.Origin.Certificate.Key == string(pki.ECDSAP384)}
 	cfg.Target.ServerName = originHost
 	cfg.Target.TLS = profile.Client(base)
 	return cfg, nil
+}
+
+// layout is the whole distribution that an arm asks for.
+func layout(s *Start) (edge.Layout, error) {
+	at, err := edgeConfig(s)
+	if err != nil {
+		return edge.Layout{}, err
+	}
+	e := s.Arm.Settings.Edge
+	at.Topology = topology(&e)
+	l := edge.Layout{Edge: at, Pops: e.Pops, Seed: s.Seed}
+	if e.Shield.Enabled {
+		l.Shield = &edge.Shield{Cache: cache.Config{Capacity: int64(e.Shield.Capacity)}}
+	}
+	return l, nil
+}
+
+// topology is one point of presence.
+func topology(e *scenarios.Edge) edge.Topology {
+	return edge.Topology{Servers: e.Servers, Workers: e.Workers, Scope: edge.Scope(e.Pool.Scope)}
 }
 
 // edgeAddress is the loopback address that edges dial from, apart from every

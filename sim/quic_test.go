@@ -36,7 +36,7 @@ func TestChainsBeyondQUICAreRefused(t *testing.T) {
 	}
 }
 
-// TestHandshakeQUICIsPlanned under a minute, with a baseline that is no QUIC.
+// TestHandshakeQUICIsPlanned within 100 s, with a baseline that is no QUIC.
 func TestHandshakeQUICIsPlanned(t *testing.T) {
 	source, err := scenarios.Open("handshake-quic")
 	if err != nil {
@@ -50,16 +50,18 @@ func TestHandshakeQUICIsPlanned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plan.PlannedSeconds > 60 {
+	if plan.PlannedSeconds > 100 {
 		t.Errorf("planned for %.0f s", plan.PlannedSeconds)
 	}
-	arms := plan.Experiments[0].Arms
-	if len(arms) != 10 {
-		t.Fatalf("%d arms", len(arms))
-	}
-	for i := range arms {
-		if want := strings.Contains(arms[i].Axes["handshake"], "h3"); arms[i].overQUIC() != want {
-			t.Errorf("%s over QUIC: %t", arms[i].Name, !want)
+	for i, want := range []int{10, 8} {
+		arms := plan.Experiments[i].Arms
+		if len(arms) != want {
+			t.Fatalf("%d arms, want %d", len(arms), want)
+		}
+		for i := range arms {
+			if want := strings.Contains(arms[i].Axes["handshake"], "h3"); arms[i].overQUIC() != want {
+				t.Errorf("%s over QUIC: %t", arms[i].Name, !want)
+			}
 		}
 	}
 }

@@ -85,11 +85,6 @@ func checkPairs(t *testing.T, result *results.Result) {
 	}
 }
 
-func processCPUAvailable() error {
-	_, err := processCPU(os.Getpid())
-	return err
-}
-
 func TestRequestExperiment(t *testing.T) {
 	result := mustRun(t, compileText(t, `
 version: 1
