@@ -33,6 +33,7 @@ type Config struct {
 	// Parent, when set, is asked in the origin's place; this edge then needs no
 	// pool. It is not closed with the edge.
 	Parent *Edge
+	Behaviour
 }
 
 // Viewer is what a viewer asks for.
@@ -45,7 +46,7 @@ type Viewer struct {
 // Reply is what the viewer gets. Header and Body may be shared with other
 // viewers and must not be changed.
 type Reply struct {
-	Status  int
+	Status  int // with an error that of Behaviour.Status, 0 where it has none
 	Header  http.Header
 	Body    []byte
 	Outcome cache.Outcome
@@ -54,6 +55,8 @@ type Reply struct {
 	// there, or when its viewer left before it was done (Stats.Pool has it).
 	// It is set with an error too.
 	Exchange *pool.Exchange
+	// Earlier are the attempts of this pull that failed before Exchange.
+	Earlier []pool.Exchange
 }
 
 // Edge is one point of presence of a simulated CDN. It is safe for concurrent
@@ -70,6 +73,10 @@ func New(cfg Config) (*Edge, error) {
 	if cfg.Host == "" {
 		return nil, errors.New("an edge needs the host that it pulls")
 	}
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("the edge's behaviour: %w", err)
+	}
+	cfg.shape(&cfg)
 	c, err := cache.New(cfg.Cache)
 	if err != nil {
 		return nil, fmt.Errorf("the edge's cache: %w", err)
@@ -103,11 +110,18 @@ func (e *Edge) Pull(ctx context.Context, v Viewer) (Reply, error) {
 	if v.Method == "" {
 		v.Method = http.MethodGet
 	}
+	if err := e.cfg.barred(&v, e.cfg.Target.TLS); err != nil {
+		return Reply{Status: e.cfg.Status[PhaseBarred]}, fmt.Errorf("%s %s: %w", v.Method, v.Path, err)
+	}
 	f := &fetch{edge: e, viewer: v}
 	request := cache.Request{Method: v.Method, Host: e.cfg.Host, Path: v.Path, Header: v.Header}
 	served, err := e.cache.Serve(ctx, &request, f.run)
-	reply := Reply{Outcome: served.Outcome, Age: served.Age, Exchange: f.done()}
+	reply := Reply{Outcome: served.Outcome, Age: served.Age}
+	reply.Exchange, reply.Earlier = f.done()
 	if err != nil {
+		if failure, ok := errors.AsType[*Failure](err); ok && ctx.Err() == nil {
+			reply.Status = e.cfg.Status[failure.Phase]
+		}
 		return reply, fmt.Errorf("%s %s: %w", v.Method, v.Path, err)
 	}
 	reply.Status, reply.Header, reply.Body = served.Response.Status, served.Response.Header, served.Response.Body
@@ -123,13 +137,14 @@ type fetch struct {
 
 	mu       sync.Mutex
 	exchange *pool.Exchange
+	earlier  []pool.Exchange
 }
 
-// done returns the exchange, if it has ended.
-func (f *fetch) done() *pool.Exchange {
+// done returns the exchanges that have ended: the last, and those before it.
+func (f *fetch) done() (*pool.Exchange, []pool.Exchange) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.exchange
+	return f.exchange, slices.Clip(f.earlier)
 }
 
 func (f *fetch) run(ctx context.Context) (*cache.Response, error) {
@@ -142,11 +157,7 @@ func (f *fetch) run(ctx context.Context) (*cache.Response, error) {
 	}
 	// A response of its own for every pull: what the cache takes it keeps.
 	var response pool.Response
-	exchange, err := e.pool().Do(ctx, &e.cfg.Target, &request, &response)
-	f.mu.Lock()
-	f.exchange = &exchange
-	f.mu.Unlock()
-	if err != nil {
+	if err := f.try(ctx, e.pool(), &request, &response); err != nil {
 		return nil, err
 	}
 	return &cache.Response{Status: response.Status, Header: response.Header, Body: slices.Clip(response.Body)}, nil
@@ -157,7 +168,7 @@ func (f *fetch) run(ctx context.Context) (*cache.Response, error) {
 func (f *fetch) ask(ctx context.Context, parent *Edge) (*cache.Response, error) {
 	reply, err := parent.Pull(ctx, f.viewer)
 	f.mu.Lock()
-	f.exchange = reply.Exchange
+	f.exchange, f.earlier = reply.Exchange, reply.Earlier
 	f.mu.Unlock()
 	if err != nil {
 		return nil, err

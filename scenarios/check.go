@@ -124,6 +124,12 @@ var combinations = []combination{
 		}
 		return show(s.Origin.Header.Name) + " has a meaning of its own in HTTP or here; choose another name, such as X-Origin-Verify"
 	}},
+	{[]string{"edge.tls.unasked", "edge.tls.early"}, func(s *Settings) string {
+		if !s.Edge.TLS.Early || s.Edge.TLS.Unasked != "fail" {
+			return ""
+		}
+		return "a request in 0-RTT is sent before the origin can ask for a certificate; choose unasked: continue, or remove early"
+	}},
 }
 
 const (
@@ -221,13 +227,19 @@ func (d *decoder) mostSpecific(e *Experiment, cell *Cell, paths []string) string
 	best := slices.MaxFunc(paths, func(a, b string) int {
 		return int(d.layerOf(e, cell, a)) - int(d.layerOf(e, cell, b))
 	})
-	if from, ok := cell.from[best]; ok {
+	return d.writtenAt(e, cell, best)
+}
+
+// writtenAt returns the document path at which a cell's setting was written,
+// or where it would be.
+func (d *decoder) writtenAt(e *Experiment, cell *Cell, path string) string {
+	if from, ok := cell.from[path]; ok {
 		return from
 	}
-	if _, ok := d.places[joinPath(e.prefix, best)]; !ok {
-		if _, ok := d.places[best]; ok {
-			return best
+	if _, ok := d.places[joinPath(e.prefix, path)]; !ok {
+		if _, ok := d.places[path]; ok {
+			return path
 		}
 	}
-	return joinPath(e.prefix, best)
+	return joinPath(e.prefix, path)
 }

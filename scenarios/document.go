@@ -70,6 +70,12 @@ type Edge struct {
 	Servers  int    `yaml:"servers" json:"servers" min:"1" max:"100" doc:"The servers of one point of presence, over which its viewers are spread evenly."`
 	Workers  int    `yaml:"workers" json:"workers" min:"0" max:"1000" doc:"The worker processes of one point of presence, spread over its servers as evenly as it goes; 0 is one for each server. They matter for edge.pool.scope: worker."`
 	Shield   Shield `yaml:"shield" json:"shield" doc:"A tier between the points of presence and the origin, the only one that dials the origin."`
+
+	Preset   string   `yaml:"preset" json:"preset" pattern:"name" doc:"A CDN whose documented behaviour fills what the scenario does not set itself, wherever the preset is named: originpull list presets --verbose has every value with its source. none leaves the defaults."`
+	Identity string   `yaml:"identity" json:"identity" enum:"own,global,zone,hostname" doc:"Whose client certificate the edge shows: its own, the one that all customers of the CDN share (global), or one that this customer uploaded for a zone or for a hostname."`
+	Refuses  []string `yaml:"refuses" json:"refuses" enum:"grpc,websocket" doc:"The kinds of requests that the edge refuses when it has a client certificate for the origin. Viewers of a workload make none of them."`
+	Retry    Retry    `yaml:"retry" json:"retry" doc:"How often the edge tries the origin, and for how long."`
+	Status   Status   `yaml:"status" json:"status" doc:"What a viewer is told when a pull fails, by the phase in which it did; 0 where nobody documents it."`
 }
 
 // Shield is the tier between points of presence and the origin.
@@ -86,6 +92,8 @@ type TLS struct {
 	Resumption bool   `yaml:"resumption" json:"resumption" doc:"Whether the edge keeps session tickets and resumes. In handshakes mode the warm-up earns the ticket, and everything measured is resumed."`
 	HelloRetry bool   `yaml:"helloRetry" json:"helloRetry" doc:"Whether the origin is made to ask for another key share (HelloRetryRequest), which costs a round trip. Needs TLS 1.3 and the group p256."`
 	Early      bool   `yaml:"early" json:"early" doc:"Whether a resumed h3 connection sends its first request in 0-RTT, before the handshake. Whoever records such a request can send it again."`
+	Verify     bool   `yaml:"verify" json:"verify" doc:"Whether the edge checks the origin's certificate: its chain, its dates and its name. false takes any."`
+	Unasked    string `yaml:"unasked" json:"unasked" enum:"continue,fail" doc:"What an edge with a client certificate does when the origin does not ask for it: continue with plain server-auth, or fail before any request is sent."`
 }
 
 // Pool is the edge's pool of origin connections.
@@ -100,6 +108,27 @@ type Pool struct {
 type Cache struct {
 	Capacity ByteSize `yaml:"capacity" json:"capacity" min:"0B" max:"16GiB" doc:"The bytes that the cache may hold, keys and headers included; 0 switches it off."`
 	Policy   string   `yaml:"policy" json:"policy" enum:"lru" doc:"Which entry makes room for a new one."`
+}
+
+// Retry is the edge's patience with an origin.
+type Retry struct {
+	Attempts        int      `yaml:"attempts" json:"attempts" min:"1" max:"10" doc:"How often a pull is tried at most. 1 tries once."`
+	On              []string `yaml:"on" json:"on" enum:"connect,handshake,response" doc:"Which failures are tried again: of the TCP connect, of the TLS handshake, or, of a GET or HEAD, a response that did not come in time."`
+	ConnectTimeout  Duration `yaml:"connectTimeout" json:"connectTimeout" min:"1ms" max:"10m" doc:"How long one attempt waits for the TCP connect."`
+	ResponseTimeout Duration `yaml:"responseTimeout" json:"responseTimeout" min:"1ms" max:"10m" doc:"How long one attempt waits from sending the request to the end of the response."`
+	Budget          Duration `yaml:"budget" json:"budget" min:"0s" max:"1h" doc:"No attempt begins later than this after the first, and one that makes no connection by then ends; 0s sets no limit."`
+}
+
+// Status is the status code for each phase in which a pull can fail.
+type Status struct {
+	Wait      int `yaml:"wait" json:"wait" min:"0" max:"599" doc:"No connection of the pool became free."`
+	Refused   int `yaml:"refused" json:"refused" min:"0" max:"599" doc:"The origin refused the TCP connect."`
+	Timeout   int `yaml:"timeout" json:"timeout" min:"0" max:"599" doc:"The TCP connect took too long."`
+	Verify    int `yaml:"verify" json:"verify" min:"0" max:"599" doc:"The edge refused the origin's certificate."`
+	Alert     int `yaml:"alert" json:"alert" min:"0" max:"599" doc:"The TLS handshake failed otherwise, as when the origin refuses the edge's certificate."`
+	Response  int `yaml:"response" json:"response" min:"0" max:"599" doc:"The response took too long."`
+	Truncated int `yaml:"truncated" json:"truncated" min:"0" max:"599" doc:"The connection ended before the response did, or brought something else."`
+	Barred    int `yaml:"barred" json:"barred" min:"0" max:"599" doc:"The edge refused the request (edge.refuses)."`
 }
 
 // Link is the network between edge and origin.
@@ -199,11 +228,16 @@ func newDocument() *document {
 			Audit:       "all",
 		},
 		Edge: Edge{
-			TLS:      TLS{Version: "1.3", Group: "x25519"},
+			TLS:      TLS{Version: "1.3", Group: "x25519", Verify: true, Unasked: "continue"},
 			Protocol: "h1",
 			Pool:     Pool{Reuse: true, IdleTimeout: 5e9, MaxConnections: 64, Scope: "worker"},
 			Cache:    Cache{Policy: "lru"},
 			Pops:     1, Servers: 1,
+
+			Preset:   NoPreset,
+			Identity: "own",
+			Refuses:  []string{},
+			Retry:    Retry{Attempts: 1, On: []string{"connect"}, ConnectTimeout: 5e9, ResponseTimeout: 30e9},
 		},
 		Link: Link{Kind: "direct"},
 		Workload: Workload{

@@ -71,7 +71,7 @@ func TestProblems(t *testing.T) {
 	// Line 1 is the version that load writes.
 	tests := []struct{ name, content, want string }{
 		{"version of a later release", "---", ""},
-		{"misspelt setting", "edge: {tls: {verson: \"1.2\"}}", "x.yaml:2: edge.tls.verson: is an unknown key; did you mean version? Known here: version, group, resumption, helloRetry, early"},
+		{"misspelt setting", "edge: {tls: {verson: \"1.2\"}}", "x.yaml:2: edge.tls.verson: is an unknown key; did you mean version? Known here: version, group, resumption, helloRetry, early, verify, unasked"},
 		{"number for text", "edge: {tls: {version: 1.2}}", `x.yaml:2: edge.tls.version: the number 1.2 stands here, but text is expected; put it in quotes: "1.2"`},
 		{"text for truth", "origin: {tickets: yes please}", `x.yaml:2: origin.tickets: the text "yes please" stands here, but true or false is expected`},
 		{"text for number", "workload: {trials: many}", `x.yaml:2: workload.trials: the text "many" stands here, but a whole number is expected`},

@@ -230,7 +230,7 @@ func (c *compiler) bypass(x *Experiment, e *scenarios.Experiment) {
 func (c *compiler) bypassSettings(e *scenarios.Experiment) {
 	reference := scenarios.Defaults()
 	for _, path := range []string{
-		"origin.server", "origin.mtls.pin", "origin.mtls.revocation", "origin.header.name", "origin.tickets", "edge.tls.group", "edge.protocol",
+		"origin.server", "origin.mtls.pin", "origin.mtls.revocation", "origin.header.name", "origin.tickets", "edge.tls.group", "edge.protocol", "edge.identity",
 	} {
 		want, _ := reference.Value(path)
 		if got, _ := e.Value(path); got != want {

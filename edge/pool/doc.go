@@ -8,7 +8,8 @@
 //  2. The newest idle connection of the group is taken, unless it is stale: the
 //     origin has closed it, or sent bytes that nobody asked for.
 //  3. Without one a connection is dialled, or, at [Config.MaxConnections], the
-//     request waits its turn, first come, first served.
+//     request waits its turn, first come, first served. A target that must be
+//     asked for its certificate, and is not, fails before a request is sent.
 //     Over HTTP/3 that is a QUIC connection with a socket of its own, which
 //     carries one request at a time like any other; quic-go is its codec.
 //     Over HTTP/2 a connection carries as many requests at once as the origin's

@@ -20,7 +20,7 @@ type laneKey struct {
 	tls                  *tls.Config
 	source               netip.Addr
 	protocol             Protocol
-	early                bool
+	early, mustBeAsked   bool
 	network              wire.Network
 }
 
@@ -74,6 +74,9 @@ func newLane(p *Pool, t *Target) *lane {
 		}
 		if l.tls.ClientSessionCache != nil {
 			l.tls.ClientSessionCache = tls.NewLRUClientSessionCache(sessions)
+		}
+		if t.MustBeAsked {
+			noteAsked(l.tls)
 		}
 	}
 	return l
