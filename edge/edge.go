@@ -75,6 +75,17 @@ func New(cfg Config) (*Edge, error) {
 	return &Edge{cfg: cfg, pool: p, cache: c}, nil
 }
 
+// Prewarm makes the pool's Config.Prewarm connections before anybody asks.
+func (e *Edge) Prewarm(ctx context.Context) error {
+	if e.cfg.Pool.Prewarm == 0 {
+		return nil
+	}
+	if err := e.pool.Prewarm(ctx, &e.cfg.Target); err != nil {
+		return fmt.Errorf("prewarming the edge's pool: %w", err)
+	}
+	return nil
+}
+
 // Pull answers a viewer. The error is that of the origin pull, or the
 // context's.
 func (e *Edge) Pull(ctx context.Context, v Viewer) (Reply, error) {

@@ -16,7 +16,8 @@ func TestDefaults(t *testing.T) {
 	}
 	want := `{"origin":{"server":"builtin","certificate":{"key":"ecdsa-p256","chain":1,"bytes":"0B"},"strategies":["mtls"],"mtls":{"pin":"san","revocation":true},` +
 		`"header":{"name":"X-Origin-Verify"},"tickets":true,"response":{"size":"1KiB","delay":"0s","status":200,"cacheControl":"max-age=60"},"audit":"all"},` +
-		`"edge":{"tls":{"version":"1.3","group":"x25519","resumption":false,"helloRetry":false,"early":false},"protocol":"h1","pool":{"reuse":true,"idleTimeout":"5s","maxConnections":64},` +
+		`"edge":{"tls":{"version":"1.3","group":"x25519","resumption":false,"helloRetry":false,"early":false},"protocol":"h1","pool":{"reuse":true,"idleTimeout":"5s","maxConnections":64,"maxAge":"0s","maxUses":0,"order":"lifo","prewarm":0,"maxWaiting":0,"waitTimeout":"0s",` +
+		`"retries":{"attempts":2,"methods":"idempotent","connect":false},"circuit":{"failures":0,"open":"10s"}},` +
 		`"cache":{"capacity":"0B","policy":"lru"}},"link":{"kind":"direct"},"workload":{"mode":"requests","concurrency":1,` +
 		`"arrivals":{"model":"closed","rate":"0/s"},"objects":{"model":"zipf","alpha":0.9,"count":10000,"trace":""},` +
 		`"duration":"5s","warmup":"300ms","trials":1,"block":"15ms"}}`

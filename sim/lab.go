@@ -207,10 +207,8 @@ func pinned(p origin.Policy, set credentialSet) (origin.Policy, error) {
 func edgeConfig(s *Start) (edge.Config, error) {
 	e := s.Arm.Settings.Edge
 	cfg := edge.Config{
-		Host: originHost,
-		Pool: pool.Config{
-			Reuse: e.Pool.Reuse, IdleTimeout: time.Duration(e.Pool.IdleTimeout), MaxConnections: e.Pool.MaxConnections,
-		},
+		Host:   originHost,
+		Pool:   poolConfig(e.Pool),
 		Cache:  cache.Config{Capacity: int64(e.Cache.Capacity)},
 		Target: pool.Target{Address: s.Origin, Dialer: wire.Dialer{Source: s.Source}, Protocol: pool.Protocol(e.Protocol), Early: e.TLS.Early},
 	}
