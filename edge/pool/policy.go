@@ -190,8 +190,8 @@ func (c *conn) poll() bool {
 	}
 	c.wire.Poll(true)
 	var unasked [1]byte
-	n, err := c.tls.Read(unasked[:])
+	_, err := c.tls.Read(unasked[:])
 	c.wire.Poll(false)
 	var timeout interface{ Timeout() bool }
-	return n == 0 && errors.As(err, &timeout) && timeout.Timeout() && c.quiet()
+	return errors.As(err, &timeout) && timeout.Timeout() && c.quiet()
 }

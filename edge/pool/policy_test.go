@@ -85,6 +85,45 @@ func TestMaxAge(t *testing.T) {
 	})
 }
 
+// TestAgeEndsBeforeIdling: the timer is moved forward for a connection that
+// must go before those that were idle first.
+func TestAgeEndsBeforeIdling(t *testing.T) {
+	bubble(t, func(t *testing.T, network *wire.Model) {
+		o := serve(t, network, modelled, func(n int, conn net.Conn) {
+			r := bufio.NewReader(conn)
+			for readRequest(r) == nil {
+				if n == 0 {
+					time.Sleep(25 * time.Second)
+				}
+				if _, err := conn.Write(smallBytes); err != nil {
+					return
+				}
+			}
+		})
+		p := newPool(t, Config{Reuse: true, MaxAge: 30 * time.Second, IdleTimeout: 20 * time.Second})
+		target := plain(network)
+		var wg sync.WaitGroup
+		start := time.Now()
+		wg.Go(func() { do(t, p, target) })
+		time.Sleep(15 * time.Second)
+		do(t, p, target) // idle until the 35th second
+		wg.Wait()
+		for _, step := range []struct {
+			at   time.Duration
+			open int64
+		}{{30 * time.Second, 2}, {30*time.Second + rtt, 1}, {35 * time.Second, 1}, {35*time.Second + 3*rtt, 0}} {
+			time.Sleep(time.Until(start.Add(step.at)))
+			synctest.Wait()
+			if s := p.Stats(); s.Open != step.open {
+				t.Errorf("after %s: %d open", step.at, s.Open)
+			}
+		}
+		if s := done(t, p, o); s.Closed[ReasonAge] != 1 || s.Closed[ReasonIdle] != 1 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
 // TestOrder: of three idle connections, which one is used.
 func TestOrder(t *testing.T) {
 	for order, want := range map[Order][]int{"": {2, 2, 2, 2}, LIFO: {2, 2, 2, 2}, FIFO: {0, 1, 2, 0}} {
@@ -399,7 +438,11 @@ func TestCircuitProbesOnce(t *testing.T) {
 		if ok, open, unreachable := outcomes(4); ok != 2 || unreachable != 0 || open != 2 {
 			t.Errorf("%d ok, %d open, %d unreachable", ok, open, unreachable)
 		}
-		if s := done(t, p, o); s.Dials != 3 || s.CircuitOpened != 1 {
+		// It is closed for all, not for one after the other.
+		if ok, _, _ := outcomes(6); ok != 6 {
+			t.Errorf("%d ok", ok)
+		}
+		if s := done(t, p, o); s.Dials != 7 || s.CircuitOpened != 1 {
 			t.Errorf("stats %+v", s)
 		}
 	})

@@ -16,7 +16,7 @@ type Stats struct {
 	HandshakeReceived int64            // likewise
 	Requests          int64            // sent, retries included
 	Reused            int64            // of Requests: on a connection that had carried one before
-	StaleRetries      int64            // requests sent once more because a reused connection was stale, or 0-RTT was rejected
+	StaleRetries      int64            // requests sent once more: a reused connection was stale, 0-RTT was rejected, or the origin had not looked at it
 	IdleClosed        int64            // of Closed: by Config.IdleTimeout
 	Waits             int64            // requests that waited for Config.MaxConnections
 	Shared            int64            // requests over h2 that waited for a dial of another's
