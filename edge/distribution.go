@@ -63,6 +63,20 @@ func NewDistribution(l Layout) (*Distribution, error) {
 	return d, nil
 }
 
+// Prewarm makes the connections that every pool has before anybody asks.
+func (d *Distribution) Prewarm(ctx context.Context) error {
+	tiers := d.pops
+	if d.shield != nil {
+		tiers = []*Edge{d.shield}
+	}
+	for _, e := range tiers {
+		if err := e.Prewarm(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Pull answers a viewer at one of the points of presence: see [Edge.Pull].
 func (d *Distribution) Pull(ctx context.Context, v Viewer) (Reply, error) {
 	if len(d.pops) == 1 {

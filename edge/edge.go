@@ -104,6 +104,20 @@ func (e *Edge) pool() *pool.Pool {
 	return e.pools[e.cfg.Topology.pool(draw(e.cfg.Seed, e.pulls.Add(1)))]
 }
 
+// Prewarm makes the Config.Prewarm connections of every pool before anybody
+// asks; an edge with a parent dials none.
+func (e *Edge) Prewarm(ctx context.Context) error {
+	if e.cfg.Pool.Prewarm == 0 || e.cfg.Parent != nil {
+		return nil
+	}
+	for _, p := range e.pools {
+		if err := p.Prewarm(ctx, &e.cfg.Target); err != nil {
+			return fmt.Errorf("prewarming the edge's pool: %w", err)
+		}
+	}
+	return nil
+}
+
 // Pull answers a viewer. The error is that of the origin pull, or the
 // context's.
 func (e *Edge) Pull(ctx context.Context, v Viewer) (Reply, error) {

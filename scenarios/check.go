@@ -118,6 +118,24 @@ var combinations = []combination{
 		}
 		return "hits belong to the mix model, but the model is " + s.Workload.Objects.Model + "; choose mix, or remove hits"
 	}},
+	{[]string{"edge.pool.prewarm", "edge.pool.reuse"}, func(s *Settings) string {
+		if s.Edge.Pool.Prewarm == 0 || s.Edge.Pool.Reuse || s.Workload.Mode == "handshakes" {
+			return ""
+		}
+		return "connections made beforehand are connections kept, but edge.pool.reuse is false; use reuse: true, or prewarm: 0"
+	}},
+	{[]string{"edge.pool.prewarm", "edge.pool.maxConnections"}, func(s *Settings) string {
+		if p := s.Edge.Pool; p.MaxConnections == 0 || p.Prewarm <= p.MaxConnections {
+			return ""
+		}
+		return fmt.Sprintf("there is room for %d connections only; use a prewarm of at most that, or a larger maxConnections", s.Edge.Pool.MaxConnections)
+	}},
+	{[]string{"edge.pool.prewarm", "workload.mode"}, func(s *Settings) string {
+		if s.Edge.Pool.Prewarm == 0 || s.Workload.Mode != "handshakes" {
+			return ""
+		}
+		return "handshakes mode measures making connections, one at a time; use mode: requests, or prewarm: 0"
+	}},
 	{[]string{"origin.header.name"}, func(s *Settings) string {
 		if !slices.Contains(reservedHeaders, strings.ToLower(s.Origin.Header.Name)) {
 			return ""

@@ -63,7 +63,7 @@ type Response struct {
 // Edge is the simulated CDN edge.
 type Edge struct {
 	TLS      TLS    `yaml:"tls" json:"tls" doc:"The TLS that the edge speaks to the origin."`
-	Protocol string `yaml:"protocol" json:"protocol" enum:"h1,h3" doc:"The HTTP version towards the origin. h3 runs over QUIC, on the UDP port of the same number, and has no TLS 1.2."`
+	Protocol string `yaml:"protocol" json:"protocol" enum:"h1,h2,h3" doc:"The HTTP version towards the origin. h2 carries several requests on a connection at once, as many as the origin allows, and needs TLS. h3 runs over QUIC, on the UDP port of the same number, and has no TLS 1.2."`
 	Pool     Pool   `yaml:"pool" json:"pool" doc:"The edge's pool of connections to the origin."`
 	Cache    Cache  `yaml:"cache" json:"cache" doc:"The edge's cache, one at every point of presence."`
 	Pops     int    `yaml:"pops" json:"pops" min:"1" max:"1000" doc:"How many points of presence there are, each with a cache and pools of its own. Viewers are spread evenly over them."`
@@ -102,6 +102,27 @@ type Pool struct {
 	IdleTimeout    Duration `yaml:"idleTimeout" json:"idleTimeout" min:"0s" max:"1h" doc:"How long an unused connection is kept; 0s keeps it until the origin closes it."`
 	MaxConnections int      `yaml:"maxConnections" json:"maxConnections" min:"0" max:"10000" doc:"The most connections open at once; further requests wait their turn. 0 sets no limit."`
 	Scope          string   `yaml:"scope" json:"scope" enum:"worker,server,site" doc:"Who shares one pool: nobody (each worker has its own), the workers of a server, or a whole point of presence."`
+	MaxAge         Duration `yaml:"maxAge" json:"maxAge" min:"0s" max:"24h" doc:"How old a connection may be and still take a request; 0s sets no limit. An older one is closed while it idles, or after the request that it carries."`
+	MaxUses        int      `yaml:"maxUses" json:"maxUses" min:"0" max:"1000000" doc:"The most requests on one connection; 0 sets no limit."`
+	Order          string   `yaml:"order" json:"order" enum:"lifo,fifo" doc:"Which idle connection is used next: lifo is the one used last, so that those not needed expire; fifo is the one idle longest, so that all stay in use."`
+	Prewarm        int      `yaml:"prewarm" json:"prewarm" min:"0" max:"10000" doc:"How many connections the edge makes before the first request. Not in handshakes mode."`
+	MaxWaiting     int      `yaml:"maxWaiting" json:"maxWaiting" min:"0" max:"1000000" doc:"The most requests that wait at maxConnections; one more fails at once. 0 sets no limit."`
+	WaitTimeout    Duration `yaml:"waitTimeout" json:"waitTimeout" min:"0s" max:"1h" doc:"How long a request waits at maxConnections before it fails; 0s lets it wait as long as its viewer does."`
+	Retries        Retries  `yaml:"retries" json:"retries" doc:"When the edge sends a request again."`
+	Circuit        Circuit  `yaml:"circuit" json:"circuit" doc:"When the edge stops dialling an origin that cannot be reached."`
+}
+
+// Retries is when a request is sent to the origin again.
+type Retries struct {
+	Attempts int    `yaml:"attempts" json:"attempts" min:"1" max:"10" doc:"How often a request is tried in all. 1 never tries again."`
+	Methods  string `yaml:"methods" json:"methods" enum:"idempotent,get,none" doc:"What is sent again when a reused connection ends without one byte of an answer: requests whose method is idempotent (RFC 9110), GET and HEAD only, or none. Anything else fails, with 502 to the viewer."`
+	Connect  bool   `yaml:"connect" json:"connect" doc:"Whether a failed TCP connect is tried again, whatever the method, because nothing had been sent."`
+}
+
+// Circuit is when dialling stops for a while.
+type Circuit struct {
+	Failures int      `yaml:"failures" json:"failures" min:"0" max:"1000" doc:"How many dials in a row must fail, at TCP connect or handshake, before none is made for a while; 0 never stops."`
+	Open     Duration `yaml:"open" json:"open" min:"1ms" max:"1h" doc:"How long no dial is made; then one is, and decides."`
 }
 
 // Cache is the edge's cache.
@@ -230,14 +251,18 @@ func newDocument() *document {
 		Edge: Edge{
 			TLS:      TLS{Version: "1.3", Group: "x25519", Verify: true, Unasked: "continue"},
 			Protocol: "h1",
-			Pool:     Pool{Reuse: true, IdleTimeout: 5e9, MaxConnections: 64, Scope: "worker"},
-			Cache:    Cache{Policy: "lru"},
 			Pops:     1, Servers: 1,
 
 			Preset:   NoPreset,
 			Identity: "own",
 			Refuses:  []string{},
 			Retry:    Retry{Attempts: 1, On: []string{"connect"}, ConnectTimeout: 5e9, ResponseTimeout: 30e9},
+			Pool: Pool{
+				Reuse: true, IdleTimeout: 5e9, MaxConnections: 64, Order: "lifo", Scope: "worker",
+				Retries: Retries{Attempts: 2, Methods: "idempotent"},
+				Circuit: Circuit{Open: 10e9},
+			},
+			Cache: Cache{Policy: "lru"},
 		},
 		Link: Link{Kind: "direct"},
 		Workload: Workload{

@@ -103,6 +103,7 @@ func countMetrics(x *Experiment, c map[string]int64, cached bool) map[string]flo
 	m["origin.connections"] = float64(c[countConnects])
 	m["origin.offload"] = 1 - pulls/viewers
 	m["handshake.per1000"] = 1000 * float64(c[countHandshakeFull]+c[countHandshakeResumed]+c[countHandshakeFailed]) / viewers
+	poolMetrics(m, c)
 	if pulls > 0 {
 		m["reuse.ratio"] = float64(c[countReused]) / pulls
 		m["handshake.share"] = float64(c[countHandshakeFull]) / pulls

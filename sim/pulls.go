@@ -224,14 +224,16 @@ func (r *pullRecorder) negotiated(t *wire.Trace) {
 	asked := r.arm.Settings.Edge.TLS
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.seen["tls.version"], r.seen["cipher"], r.seen["protocol"] = t.Version, t.Cipher, r.arm.Settings.Edge.Protocol
+	r.seen["tls.version"], r.seen["cipher"], r.seen["protocol"] = t.Version, t.Cipher, spoken(t)
 	if t.Group != "" {
 		r.seen["group"] = t.Group
 	}
 	if r.wrong != nil {
 		return
 	}
-	if t.Version != asked.Version {
+	if protocol := r.arm.Settings.Edge.Protocol; spoken(t) != protocol {
+		r.wrong = fmt.Errorf("asked for %s, negotiated %s", protocol, spoken(t))
+	} else if t.Version != asked.Version {
 		r.wrong = fmt.Errorf("asked for TLS %s, negotiated %s", asked.Version, t.Version)
 	} else if t.Group != "" && t.Group != asked.Group {
 		r.wrong = fmt.Errorf("asked for group %s, negotiated %s", asked.Group, t.Group)
@@ -240,6 +242,16 @@ func (r *pullRecorder) negotiated(t *wire.Trace) {
 	} else if !asked.HelloRetry && t.HelloRetry {
 		r.wrong = errors.New("the origin made a HelloRetryRequest that the arm did not ask for")
 	}
+}
+
+// spoken is the protocol that a handshake agreed on, as scenarios name it.
+// Without ALPN that is HTTP/1.1.
+func spoken(t *wire.Trace) string {
+	switch t.ALPN {
+	case "", "http/1.1":
+		return string(pool.H1)
+	}
+	return t.ALPN
 }
 
 // early holds an arm to its 0-RTT: only the first connection of a process has

@@ -128,6 +128,48 @@ experiments:
 	}
 }
 
+// TestOverH2 is both modes over HTTP/2: what a handshake takes is TLS's, and
+// requests share a connection.
+func TestOverH2(t *testing.T) {
+	result := mustRun(t, compileText(t, handshakeScenario, "experiments.h.edge.protocol=h2", "experiments.h.workload.trials=1"))
+	for arm, want := range map[string][2]float64{
+		"h/edge.tls.version=1.2,auth=mtls": {2, 4},
+		"h/edge.tls.version=1.3,auth=mtls": {1, 3},
+	} {
+		a := result.Arm(arm)
+		for i, name := range []string{"handshake.rtts", "firstbyte.rtts"} {
+			if v := a.Metrics[name]; v.Low != want[i] || v.High != want[i] || v.N == 0 {
+				t.Errorf("%s: %s is %+v, want exactly %v", arm, name, v, want[i])
+			}
+		}
+		if a.Labels["protocol"] != "h2" || a.Metrics["handshake.failed"].Value != 0 {
+			t.Errorf("%s: labels %v", arm, a.Labels)
+		}
+	}
+	if !result.Complete || !result.Validity.Reconciled {
+		t.Errorf("complete %v, validity %+v", result.Complete, result.Validity)
+	}
+	result = mustRun(t, compileText(t, `
+version: 1
+name: small
+edge: {tls: {version: "1.3"}, cache: {capacity: 0}}
+origin: {strategies: [mtls]}
+experiments:
+  - name: p
+    workload: {mode: requests, arrivals: {model: closed}, concurrency: 8, duration: 200ms, warmup: 20ms}
+    compare: [{axis: edge.protocol, values: [h1, h2]}]
+`))
+	for protocol, most := range map[string]float64{"h1": 8, "h2": 1} {
+		a := result.Arm("p/edge.protocol=" + protocol)
+		if n := a.Metrics["requests.count"].Value; n == 0 || a.Metrics["requests.failed"].Value != 0 || a.Metrics["connect.count"].Value > most {
+			t.Errorf("%s: %v requests, %v failed, %v connections", protocol, n, a.Metrics["requests.failed"].Value, a.Metrics["connect.count"].Value)
+		}
+	}
+	if !result.Validity.Reconciled {
+		t.Errorf("not reconciled: %+v", result.Validity)
+	}
+}
+
 func TestEveryMutualStrategyServesItsEdge(t *testing.T) {
 	for _, pin := range []string{"none", "subject", "san", "leaf"} {
 		result := mustRun(t, compileText(t, handshakeScenario,

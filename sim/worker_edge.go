@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/originpull/originpull/edge"
+	"github.com/originpull/originpull/edge/pool"
 )
 
 // maxInFlight bounds how many viewers of an open loop wait at once. Arrivals
@@ -25,6 +26,8 @@ type edgeWorker struct {
 	objects  *objects
 	pacer    func() (Pacer, error)
 	recorder *pullRecorder
+	warm     bool          // the pool's first connections are made
+	before   *pool.Stats   // when what counts began; nil until then
 	key      crypto.Signer // of the edge's own certificate; nil where there is none
 	mu       sync.Mutex    // guards objects in a closed loop with several viewers
 }
@@ -81,6 +84,7 @@ func (w *edgeWorker) handle(ctx context.Context, c Command) (Answer, error) {
 		if err := w.edge.Close(); err != nil {
 			return Answer{}, fmt.Errorf("draining: %w", err)
 		}
+		w.countPool()
 		summary := EdgeSummary{Summary: w.recorder.results.Summary(), Total: w.edge.Stats(), Labels: w.recorder.labels()}
 		return Answer{Type: msgSummary, Edge: &summary}, nil
 	}
@@ -93,8 +97,29 @@ func (w *edgeWorker) close() {
 	}
 }
 
+// countPool records what the pool did since what counts began.
+func (w *edgeWorker) countPool() {
+	if w.before == nil || w.arm.Settings.Workload.Mode != string(Requests) {
+		return
+	}
+	total := w.edge.Stats().Pool
+	for name, count := range poolCounts {
+		w.recorder.results.Add(name, count(&total)-count(w.before))
+	}
+}
+
 // block lets viewers come for the granted time.
 func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
+	if !w.warm {
+		if err := w.edge.Prewarm(ctx); err != nil {
+			return BlockDone{}, err
+		}
+		w.warm = true
+	}
+	if w.before == nil && !b.Discard {
+		before := w.edge.Stats().Pool
+		w.before = &before
+	}
 	w.recorder.begin(b)
 	started := time.Now()
 	var err error

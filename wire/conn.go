@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -21,6 +22,7 @@ type Conn struct {
 	// The reader's own, and only while records is set, which Handshake and
 	// FollowRecords do.
 	records bool
+	polling bool
 	cutter  recordCutter
 	held    []byte // read, but beyond the record that TLS was given last
 }
@@ -100,7 +102,15 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return cut, err
 }
 
+// Poll sets whether Read, where nothing waits to be read, times out at once
+// rather than block. Where the system cannot tell (see Quiet), that is always.
+// The reader calls it.
+func (c *Conn) Poll(on bool) { c.polling = on }
+
 func (c *Conn) receive(p []byte) (int, error) {
+	if c.polling && c.waiting() {
+		return 0, os.ErrDeadlineExceeded
+	}
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.mu.Lock()
@@ -131,6 +141,11 @@ func (c *Conn) Quiet() bool {
 	if len(c.held) > 0 || c.cutter.partial() {
 		return false
 	}
+	return c.waiting()
+}
+
+// waiting reports whether a read would block.
+func (c *Conn) waiting() bool {
 	if m, ok := c.Conn.(*modelConn); ok {
 		return m.quiet()
 	}

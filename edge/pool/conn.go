@@ -25,6 +25,9 @@ type conn struct {
 	h3            *h3Line // in place of wire, tls and stream: nil until shaken hands
 	resumed       bool
 	local, remote netip.AddrPort
+	made          time.Time
+	uses          int64 // requests sent; its user's, or over HTTP/2 the pool's lock's
+	prewarmed     bool  // and not yet found out to be refused; guarded by the pool's lock
 
 	out []byte
 	in  reader
@@ -45,6 +48,17 @@ type conn struct {
 // dial makes a connection in a place of the lane, which it gives away if it
 // cannot.
 func (l *lane) dial(ctx context.Context, t *Target, x *Exchange) (*conn, error) {
+	if err := l.admit(); err != nil {
+		x.Failed = StageWait
+		l.vacate()
+		return nil, err
+	}
+	c, err := l.dialNow(ctx, t, x)
+	l.judge(ctx, err)
+	return c, err
+}
+
+func (l *lane) dialNow(ctx context.Context, t *Target, x *Exchange) (*conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.pool.ctx, cancel)()
@@ -128,6 +142,7 @@ func (l *lane) enter(c *conn) {
 	p := l.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	c.made = time.Now()
 	l.conns[c] = struct{}{}
 	p.stats.Connects++
 	p.stats.Open++
