@@ -8,7 +8,7 @@
 //     summaries of blocks and processes without losing a value.
 //  3. The coordinator turns them into metrics: Percentiles and NewValue take
 //     unit, kind and direction from the registry that Metrics lists.
-//  4. MedianLogRatio is a trial's value of a comparison; PairedRatio is the
+//  4. TrimmedLogRatio is a trial's value of a comparison; PairedRatio is the
 //     estimate over trials, and Resolved says whether it exceeds the noise.
 //  5. ParseExpression, Check and Evaluate turn the scenario's rules into
 //     expectations: Check before the run, Evaluate after it.

@@ -30,13 +30,14 @@ type Result struct {
 // Keys of Result.Environment and Result.Build that the report prints. Other
 // keys are welcome and are kept.
 const (
-	EnvCPU      = "cpu"        // model name
-	EnvCores    = "cores"      // logical processors that the run could use
-	EnvOS       = "os"         // GOOS
-	EnvArch     = "arch"       // GOARCH
-	EnvKernel   = "kernel"     // release
-	EnvGo       = "go"         // runtime.Version of the workers
-	EnvMaxProcs = "gomaxprocs" // of each worker
+	EnvCPU      = "cpu"         // model name
+	EnvCores    = "cores"       // logical processors that the run could use
+	EnvOS       = "os"          // GOOS
+	EnvArch     = "arch"        // GOARCH
+	EnvKernel   = "kernel"      // release
+	EnvGo       = "go"          // runtime.Version of the workers
+	EnvMaxProcs = "gomaxprocs"  // of each worker
+	EnvLoad     = "load.before" // the system's load average of one minute when the run began
 
 	BuildVersion  = "version"
 	BuildRevision = "revision"
@@ -65,6 +66,8 @@ type Experiment struct {
 	Trials         int     `json:"trials,omitempty"`  // planned
 	Rounds         int     `json:"rounds,omitempty"`  // of blocks in one trial
 	Block          float64 `json:"block,omitempty"`   // seconds
+	Blocks         int     `json:"blocks,omitempty"`  // of all arms whose CPU was read; 0: not counted
+	Crowded        int     `json:"crowded,omitempty"` // of them, those in which others had the processors for a fifth of the time and more
 	Skipped        string  `json:"skipped,omitempty"` // why it could not run here at all: a server that is not installed
 	Rows           int     `json:"rows,omitempty"`    // planned bypass rows, those not run included; 0: not known
 	PlannedSeconds float64 `json:"plannedSeconds"`
@@ -94,6 +97,7 @@ const (
 	LabelResumption    = "resumption"
 	LabelChainBytes    = "chain.bytes" // what the chain is padded to; absent: as it comes
 	LabelHelloRetry    = "helloRetry"  // "true" where the origin asked for another key share
+	LabelPlanted       = "planted"     // "+15 %": CPU burnt on purpose, a check of the harness; absent: none
 )
 
 // Arm is one measured configuration.

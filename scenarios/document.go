@@ -32,6 +32,7 @@ type Origin struct {
 	Tickets     bool        `yaml:"tickets" json:"tickets" doc:"Whether the origin issues session tickets. Resumption needs it; it also adds bytes to every full handshake."`
 	Response    Response    `yaml:"response" json:"response" doc:"What the origin answers to an allowed request."`
 	Audit       string      `yaml:"audit" json:"audit" enum:"all,refused,off" doc:"What the origin writes to its audit log: every request and refusal, refusals only, or nothing."`
+	Plant       Plant       `yaml:"plant" json:"plant" doc:"A cost put on top of the origin's own on purpose, to see whether it is found."`
 }
 
 // Certificate is the kind of certificates in use.
@@ -60,12 +61,19 @@ type Response struct {
 	CacheControl string   `yaml:"cacheControl" json:"cacheControl" pattern:"line" doc:"The Cache-Control header of the answer; empty sends none."`
 }
 
+// Plant is a known cost that is put on top of an end's own: a check of the
+// harness itself, no setting of anything that is measured.
+type Plant struct {
+	CPU float64 `yaml:"cpu" json:"cpu" min:"0" max:"1" doc:"The share of this end's CPU that it burns on top, 0.15 for 15 %: of that of a handshake net of plain TCP, or of a request. It changes no count, byte or round trip, and every report that has it says so. A check of the harness; builtin ends only."`
+}
+
 // Edge is the simulated CDN edge.
 type Edge struct {
 	TLS      TLS    `yaml:"tls" json:"tls" doc:"The TLS that the edge speaks to the origin."`
 	Protocol string `yaml:"protocol" json:"protocol" enum:"h1,h3" doc:"The HTTP version towards the origin. h3 runs over QUIC, on the UDP port of the same number, and has no TLS 1.2."`
 	Pool     Pool   `yaml:"pool" json:"pool" doc:"The edge's pool of connections to the origin."`
 	Cache    Cache  `yaml:"cache" json:"cache" doc:"The edge's cache."`
+	Plant    Plant  `yaml:"plant" json:"plant" doc:"A cost put on top of the edge's own on purpose, to see whether it is found."`
 }
 
 // TLS is a TLS configuration in which everything that changes a measurement
@@ -105,6 +113,7 @@ type Workload struct {
 	Duration    Duration `yaml:"duration" json:"duration" axis:"no" min:"10ms" max:"1h" doc:"The measured time: of the whole experiment in handshakes mode, of each arm in each trial in requests mode."`
 	Warmup      Duration `yaml:"warmup" json:"warmup" axis:"no" min:"0s" max:"10m" doc:"Time before the measurement whose results are thrown away."`
 	Trials      int      `yaml:"trials" json:"trials" axis:"no" min:"1" max:"1000" doc:"How often everything is started afresh; the trial is the unit of every statistic. Not given: 8 in handshakes mode, else 1."`
+	Pairs       int      `yaml:"pairs" json:"pairs" axis:"no" min:"0" max:"100000" doc:"In handshakes mode, how many blocks every arm gets, all trials together, in place of the duration; 0 goes by the duration. A pair is one block of each of two arms in the same round."`
 	Block       Duration `yaml:"block" json:"block" axis:"no" min:"5ms" max:"25ms" doc:"In handshakes mode, the slice of time that one arm gets before the next one's turn."`
 }
 

@@ -42,6 +42,6 @@ workload:
 `)})
 	fmt.Println(err)
 	// Output:
-	// mine.yaml:4: workload.arivals: is an unknown key; did you mean arrivals? Known here: mode, concurrency, arrivals, objects, duration, warmup, trials, block
+	// mine.yaml:4: workload.arivals: is an unknown key; did you mean arrivals? Known here: mode, concurrency, arrivals, objects, duration, warmup, trials, pairs, block
 	// mine.yaml:5: workload.duration: -3s is less than 10ms; choose a value from 10ms to 1h
 }

@@ -19,6 +19,7 @@ func TestLibrary(t *testing.T) {
 		"handshake-quic":       "handshake 8",
 		"handshake-servers":    "builtin 8, nginx 8, haproxy 8, apache 8, caddy 8",
 		"pool-reuse":           "idle 6",
+		"noise":                "same 1, planted 3",
 		"bypass-core":          "bypass 21 cases",
 	}
 	entries := Library()
@@ -126,7 +127,7 @@ func TestOpen(t *testing.T) {
 		t.Errorf("got %v, %v", src.File, err)
 	}
 	_, err := Open("quickstrat")
-	if want := `library scenario "quickstrat" is not known; did you mean quickstart? Known: bypass-core, chain-size, handshake-cost, handshake-keys, handshake-quic, handshake-resumption, handshake-servers, pool-reuse, quickstart; a file is given with its path: ./quickstrat.yaml`; err == nil || err.Error() != want {
+	if want := `library scenario "quickstrat" is not known; did you mean quickstart? Known: bypass-core, chain-size, handshake-cost, handshake-keys, handshake-quic, handshake-resumption, handshake-servers, noise, pool-reuse, quickstart; a file is given with its path: ./quickstrat.yaml`; err == nil || err.Error() != want {
 		t.Errorf("\ngot  %v\nwant %s", err, want)
 	}
 	for _, missing := range []string{"missing.yaml", "./missing", filepath.Join(t.TempDir(), "missing")} {

@@ -82,6 +82,9 @@ func (c *compiler) experiment(e *scenarios.Experiment) Experiment {
 		x.Warmup = x.Block
 		warming = x.Warmup * float64(x.Trials*len(x.Arms))
 		x.Seconds = time.Duration(e.Workload.Duration).Seconds() / float64(x.Trials)
+		if x.Pairs = e.Workload.Pairs; x.Pairs > 0 {
+			x.Seconds = x.Block * float64(x.Pairs*len(x.Arms)) / float64(x.Trials)
+		}
 	} else {
 		x.Seconds = x.Block * float64(len(x.Arms))
 	}
@@ -193,6 +196,7 @@ func withControls(experiment string, arms []Arm) []Arm {
 	plain.Axes = nil
 	plain.Settings.Edge.Protocol, plain.Settings.Edge.TLS.Early = string(pool.H1), false
 	plain.Settings.Origin.Strategies = []string{}
+	plain.Settings.Origin.Plant, plain.Settings.Edge.Plant = scenarios.Plant{}, scenarios.Plant{}
 	plain.Policy = origin.Policy{Host: originHost}
 	double := last
 	double.Name, double.Role, double.Doubles = experiment+"/aa", Double, last.Name
@@ -230,7 +234,8 @@ func (c *compiler) bypass(x *Experiment, e *scenarios.Experiment) {
 func (c *compiler) bypassSettings(e *scenarios.Experiment) {
 	reference := scenarios.Defaults()
 	for _, path := range []string{
-		"origin.server", "origin.mtls.pin", "origin.mtls.revocation", "origin.header.name", "origin.tickets", "edge.tls.group", "edge.protocol",
+		"origin.server", "origin.mtls.pin", "origin.mtls.revocation", "origin.header.name", "origin.tickets", "origin.plant.cpu",
+		"edge.tls.group", "edge.protocol", "edge.plant.cpu",
 	} {
 		want, _ := reference.Value(path)
 		if got, _ := e.Value(path); got != want {

@@ -15,6 +15,8 @@
 //     that everything an arm does until its next block is its own cost.
 //     Once a trial, between two rounds, each edge measures the primitives of
 //     its handshakes: the floor that efficiency is held against.
+//     Where CPU is planted on an arm, its workers burn it after each block,
+//     inside the block's window.
 //  4. Workers record; only summaries cross the pipe, when a trial is drained.
 //     Both ends' connections are then reconciled.
 //  5. The trials become arms, pairs and validity of a results.Result, and the

@@ -55,6 +55,7 @@ type Experiment struct {
 	Block          float64     `json:"block"`            // seconds granted to one arm at a time
 	Warmup         float64     `json:"warmup"`           // seconds, measured and thrown away
 	Seconds        float64     `json:"seconds"`          // of blocks in one trial, all arms together
+	Pairs          int         `json:"pairs,omitempty"`  // blocks of every arm in all trials; 0: as many as there is time for
 	Arms           []Arm       `json:"arms,omitempty"`   // none in a bypass experiment
 	Bypass         *BypassPlan `json:"bypass,omitempty"` // only in a bypass experiment
 	Expect         []string    `json:"expect,omitempty"`

@@ -110,7 +110,7 @@ func environment() map[string]string {
 		env[results.EnvKernel] = strings.TrimSpace(string(release))
 	}
 	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
-		env["load.before"], _, _ = strings.Cut(string(load), " ")
+		env[results.EnvLoad], _, _ = strings.Cut(string(load), " ")
 	}
 	return env
 }

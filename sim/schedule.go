@@ -26,19 +26,23 @@ func oneBlock(ctx context.Context, x *Experiment, pairs []*pair, each func(*pair
 }
 
 // interleave grants blocks round after round, one arm at a time, until the
-// trial's time is spent. each is told after every round which fraction is
-// behind it.
+// trial's time is spent, or its rounds are done where the plan counts pairs.
+// each is told after every round which fraction is behind it.
 //
 // Note: the order is drawn anew each round. Reversing it looks fair, but gives
 // the outermost arms two blocks in a row, the second with warm caches: the
 // double, which stood last, then cost its edge 0.96 of what it doubles.
 func (o *blockOrder) interleave(ctx context.Context, x *Experiment, pairs []*pair, each func(within float64)) (rounds int) {
-	for _, p := range pairs {
-		p.block(ctx, Block{Seconds: x.Warmup, Discard: true})
+	for _, i := range o.next() {
+		pairs[i].block(ctx, Block{Seconds: x.Warmup, Discard: true})
 	}
 	started := time.Now()
-	for ctx.Err() == nil && slices.ContainsFunc(pairs, (*pair).alive) && (rounds < minRounds || time.Since(started) < seconds(x.Seconds)) {
-		for _, i := range o.next() {
+	for ctx.Err() == nil && slices.ContainsFunc(pairs, (*pair).alive) && o.another(rounds, time.Since(started), x) {
+		order := o.next()
+		if rounds == 0 {
+			order = baselineFirst(order, pairs)
+		}
+		for _, i := range order {
 			if ctx.Err() == nil {
 				pairs[i].block(ctx, Block{Seconds: x.Block})
 			}
@@ -54,10 +58,39 @@ func (o *blockOrder) interleave(ctx context.Context, x *Experiment, pairs []*pai
 	return rounds
 }
 
+// another reports whether a trial has another round to do.
+func (o *blockOrder) another(rounds int, elapsed time.Duration, x *Experiment) bool {
+	if o.rounds > 0 {
+		return rounds < o.rounds
+	}
+	return rounds < minRounds || elapsed < seconds(x.Seconds)
+}
+
+// baselineFirst moves the baseline to the front, in the first round only: what
+// is planted on the others goes by what it costs.
+func baselineFirst(order []int, pairs []*pair) []int {
+	order = slices.Clone(order)
+	if at := slices.IndexFunc(order, func(i int) bool { return pairs[i].arm.Role == Baseline }); at > 0 {
+		order[0], order[at] = order[at], order[0]
+	}
+	return order
+}
+
 // blockOrder draws the order of the arms in each round.
 type blockOrder struct {
 	random *rand.Rand
 	order  []int
+	rounds int // of the trial; 0: as many as there is time for
+}
+
+// rounds is how many rounds the trial of an index (from 1) does: the pairs
+// are shared out evenly, and 0 goes by time.
+func (x *Experiment) rounds(index int) int {
+	rounds := x.Pairs / x.Trials
+	if index <= x.Pairs%x.Trials {
+		rounds++
+	}
+	return rounds
 }
 
 func newBlockOrder(arms int, seed uint64) *blockOrder {

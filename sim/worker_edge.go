@@ -25,6 +25,7 @@ type edgeWorker struct {
 	objects  *objects
 	pacer    func() (Pacer, error)
 	recorder *pullRecorder
+	planter  planter
 	key      crypto.Signer // of the edge's own certificate; nil where there is none
 	mu       sync.Mutex    // guards objects in a closed loop with several viewers
 }
@@ -51,7 +52,8 @@ func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
 		}
 		w.key, _ = certificate.PrivateKey.(crypto.Signer)
 	}
-	return Answer{Type: msgReady}, nil
+	w.planter.share = s.Arm.Settings.Edge.Plant.CPU
+	return Answer{Type: msgReady}, w.planter.begin()
 }
 
 func (w *edgeWorker) handle(ctx context.Context, c Command) (Answer, error) {
@@ -76,7 +78,9 @@ func (w *edgeWorker) handle(ctx context.Context, c Command) (Answer, error) {
 		if err != nil {
 			return Answer{}, err
 		}
-		return Answer{Type: msgFloorDone, Floor: &floor}, nil
+		return Answer{Type: msgFloorDone, Floor: &floor}, w.planter.begin() // what that took is no block's
+	case msgPlant:
+		return w.planter.handle(c.Plant)
 	case msgDrain:
 		if err := w.edge.Close(); err != nil {
 			return Answer{}, fmt.Errorf("draining: %w", err)
