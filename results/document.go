@@ -24,6 +24,7 @@ type Result struct {
 	Pairs        []Pair            `json:"pairs"`
 	Bypass       []BypassRow       `json:"bypass"`
 	Expectations []Expectation     `json:"expectations"`
+	Claims       []Claim           `json:"claims,omitempty"` // of others, beside what was measured here
 	Validity     Validity          `json:"validity"`
 }
 
@@ -222,6 +223,27 @@ type Expectation struct {
 	Inconclusive bool    `json:"inconclusive,omitempty"` // failed only because the measurement is not valid
 	Value        float64 `json:"value"`                  // of the first arm that failed, else of the first arm; the ratio of a ratio
 	Detail       string  `json:"detail"`
+}
+
+// Verdicts on a claim. They are of this machine and this run.
+const (
+	ClaimSupported    = "supported"
+	ClaimNotSupported = "not supported"
+	ClaimNotResolved  = "not resolved" // not measured, or not beyond the noise
+)
+
+// Claim is what somebody says, beside what was measured. It fails no run.
+type Claim struct {
+	Text       string  `json:"text"`
+	Source     string  `json:"source"`
+	Expression string  `json:"expression"`           // holds where the claim does
+	Experiment string  `json:"experiment,omitempty"` // "": the whole document
+	Value      float64 `json:"value"`                // the left side of the expression
+	Unit       string  `json:"unit,omitempty"`       // of the value; "": nothing was measured
+	Low        float64 `json:"low,omitempty"`        // both zero: there is no interval
+	High       float64 `json:"high,omitempty"`
+	Verdict    string  `json:"verdict"`
+	Detail     string  `json:"detail"`
 }
 
 // Validity says whether the numbers may be trusted.

@@ -140,6 +140,7 @@ type Experiment struct {
 	Compare  []Axis  `yaml:"compare" items:"1" doc:"The axes; the arms are every combination of their values."`
 	Bypass   *Bypass `yaml:"bypass" doc:"Attempts to pull from the origin without being the edge, in place of a workload."`
 	Expect   []Rule  `yaml:"expect" doc:"What must hold in every arm that the selector matches; else the run fails."`
+	Claims   []Claim `yaml:"claims" items:"1" doc:"What others say about this question; each is printed beside what was measured here."`
 	Index    int     `yaml:"-"` // position in Scenario.Experiments
 
 	prefix string // path of the experiment in the document: "experiments[0]", or "" when it is unnamed
@@ -167,6 +168,15 @@ type Rule struct {
 	Path string // where it stands, for Scenario.Position: experiments[0].expect[1]
 }
 
+// Claim is what somebody says, and the measurement that would bear it out. It
+// never fails a run: what was measured is printed beside it.
+type Claim struct {
+	Text    string `yaml:"text" required:"true" pattern:"line" doc:"The claim, in the words of whoever makes it or close to them."`
+	Source  string `yaml:"source" required:"true" pattern:"line" doc:"Who says so, and where."`
+	Measure string `yaml:"measure" required:"true" doc:"The expectation that holds where the claim does, for example a ratio of two arms' metrics that is below 1."`
+	Path    string `yaml:"-"` // where it stands, for Scenario.Position: experiments[0].claims[1]
+}
+
 // document is the file as written, over the defaults.
 type document struct {
 	Version     int    `yaml:"version" required:"true" doc:"The version of this document format: 1."`
@@ -178,6 +188,7 @@ type document struct {
 	Bypass      *Bypass      `yaml:"bypass" doc:"The attempts of a scenario that has no experiments."`
 	Experiments []Experiment `yaml:"experiments" items:"1" doc:"The experiments; each overlays the settings of the top level."`
 	Expect      []Rule       `yaml:"expect" doc:"What must hold in the whole run; else it fails."`
+	Claims      []Claim      `yaml:"claims" items:"1" doc:"What others say about the question; each is printed beside what was measured here."`
 }
 
 // newDocument returns a document with every default written out, but for the

@@ -37,9 +37,11 @@ func Compile(s *scenarios.Scenario) (*Plan, error) {
 	for i := range plan.Experiments {
 		x := &plan.Experiments[i]
 		x.Expect = c.rules(s.Experiments[i].Expect, outline, x.Name)
+		x.Claims = c.claims(s.Experiments[i].Claims, outline, x.Name)
 		plan.PlannedSeconds += x.PlannedSeconds
 	}
 	plan.Expect = c.rules(s.Expect, outline, "")
+	plan.Claims = c.claims(s.Claims, outline, "")
 	plan.PlannedSeconds += preparingSeconds
 	if len(c.problems) > 0 {
 		return nil, c.problems
@@ -289,4 +291,16 @@ func (c *compiler) rules(rules []scenarios.Rule, outline results.Outline, experi
 		texts = append(texts, rule.Text)
 	}
 	return texts
+}
+
+// claims checks what claims measure as if they were expectations.
+func (c *compiler) claims(claims []scenarios.Claim, outline results.Outline, experiment string) []Claim {
+	var out []Claim
+	for _, claim := range claims {
+		measure := scenarios.Rule{Text: claim.Measure, Path: claim.Path + ".measure"}
+		if len(c.rules([]scenarios.Rule{measure}, outline, experiment)) > 0 {
+			out = append(out, Claim{Text: claim.Text, Source: claim.Source, Measure: claim.Measure})
+		}
+	}
+	return out
 }

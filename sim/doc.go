@@ -20,7 +20,7 @@
 //  4. Workers record; only summaries cross the pipe, when a trial is drained.
 //     Both ends' connections are then reconciled.
 //  5. The trials become arms, pairs and validity of a results.Result, and the
-//     expectations are evaluated on it.
+//     expectations are evaluated on it, claims judged by it.
 //
 // Invariants:
 //
