@@ -2,6 +2,7 @@ package sim
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,49 @@ func TestPlantSparesPlainTCP(t *testing.T) {
 	}
 	if got := (&pair{arm: &Arm{}}).plainTCP(7); got != [2]time.Duration{} {
 		t.Errorf("without a baseline %v is spared", got)
+	}
+}
+
+func TestBasePair(t *testing.T) {
+	pairs := []*pair{{arm: &Arm{Role: Ordinary}}, {arm: &Arm{Role: Baseline}}}
+	if basePair(Handshakes, pairs) != pairs[1] {
+		t.Error("a handshake is not net of the baseline")
+	}
+	if basePair(Requests, pairs) != nil {
+		t.Error("a request is net of the baseline")
+	}
+	pairs[1].trial.err = errNoAnswer
+	if basePair(Handshakes, pairs) != nil {
+		t.Error("a baseline that failed is subtracted")
+	}
+}
+
+func TestRoundsShareOutPairs(t *testing.T) {
+	x := &Experiment{Pairs: 40, Trials: 14}
+	sum := 0
+	for index := 1; index <= x.Trials; index++ {
+		rounds := x.rounds(index)
+		if rounds != 2 && rounds != 3 {
+			t.Errorf("trial %d has %d rounds, want 2 or 3", index, rounds)
+		}
+		sum += rounds
+	}
+	if sum != 40 {
+		t.Errorf("%d rounds in all, want 40", sum)
+	}
+	if got := (&Experiment{Trials: 8}).rounds(1); got != 0 {
+		t.Errorf("without pairs %d rounds, want 0: as many as there is time for", got)
+	}
+}
+
+func TestBaselineStandsFirst(t *testing.T) {
+	pairs := []*pair{{arm: &Arm{Role: Ordinary}}, {arm: &Arm{Role: Double}}, {arm: &Arm{Role: Baseline}}}
+	order := []int{1, 0, 2}
+	if got := baselineFirst(order, pairs); !slices.Equal(got, []int{2, 0, 1}) || !slices.Equal(order, []int{1, 0, 2}) {
+		t.Errorf("got %v of %v", got, order)
+	}
+	if got := baselineFirst([]int{1, 0}, pairs); !slices.Equal(got, []int{1, 0}) {
+		t.Errorf("without a baseline: %v", got)
 	}
 }
 

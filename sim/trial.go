@@ -98,7 +98,7 @@ func (r *run) trial(ctx context.Context, x *Experiment, index int, lab *lab, bod
 		wg.Wait()
 	}()
 	for _, p := range pairs {
-		p.base = basePair(pairs)
+		p.base = basePair(x.Kind, pairs)
 	}
 	body(ctx, pairs)
 	trials := make([]armTrial, len(pairs))
@@ -174,10 +174,11 @@ func (p *pair) block(ctx context.Context, b Block) {
 	p.plant(ctx, answer.Done.Count)
 }
 
-// basePair returns the pair of the baseline that is alive, or nil.
-func basePair(pairs []*pair) *pair {
+// basePair returns the pair of the baseline that others are net of, or nil: the
+// CPU of a request is not net of anything.
+func basePair(kind Kind, pairs []*pair) *pair {
 	for _, p := range pairs {
-		if p.arm.Role == Baseline && p.alive() {
+		if kind == Handshakes && p.arm.Role == Baseline && p.alive() {
 			return p
 		}
 	}

@@ -64,10 +64,17 @@ func (d *doctorRequest) check() error {
 		return fmt.Errorf("unknown format %q: it is %s", d.format, strings.Join(doctorFormats, ", "))
 	case d.runs < 1:
 		return fmt.Errorf("--runs is %d: ask for one at least", d.runs)
+	case d.date != "" && !isDate(d.date):
+		return fmt.Errorf("--date is %q: write it as 2006-01-02", d.date)
 	case !d.noise && (d.runs > 1 || d.format == "markdown"):
 		return errors.New("--runs and --format markdown are about noise: add --noise")
 	}
 	return nil
+}
+
+func isDate(text string) bool {
+	_, err := time.Parse(time.DateOnly, text)
+	return err == nil
 }
 
 func (d *doctorRequest) run(ctx context.Context, s streams) error {
