@@ -40,7 +40,7 @@ func (o *blockOrder) interleave(ctx context.Context, x *Experiment, pairs []*pai
 	for ctx.Err() == nil && slices.ContainsFunc(pairs, (*pair).alive) && o.another(rounds, time.Since(started), x) {
 		order := o.next()
 		if rounds == 0 {
-			order = baselineFirst(order, pairs)
+			baselineFirst(order, pairs)
 		}
 		for _, i := range order {
 			if ctx.Err() == nil {
@@ -48,9 +48,9 @@ func (o *blockOrder) interleave(ctx context.Context, x *Experiment, pairs []*pai
 			}
 		}
 		rounds++
-		for _, p := range pairs {
+		for _, i := range order {
 			if rounds == floorRound && ctx.Err() == nil {
-				p.measureFloor(ctx)
+				pairs[i].measureFloor(ctx)
 			}
 		}
 		each(min(1, time.Since(started).Seconds()/x.Seconds))
@@ -68,12 +68,10 @@ func (o *blockOrder) another(rounds int, elapsed time.Duration, x *Experiment) b
 
 // baselineFirst moves the baseline to the front, in the first round only: what
 // is planted on the others goes by what it costs.
-func baselineFirst(order []int, pairs []*pair) []int {
-	order = slices.Clone(order)
+func baselineFirst(order []int, pairs []*pair) {
 	if at := slices.IndexFunc(order, func(i int) bool { return pairs[i].arm.Role == Baseline }); at > 0 {
 		order[0], order[at] = order[at], order[0]
 	}
-	return order
 }
 
 // blockOrder draws the order of the arms in each round.
@@ -98,7 +96,14 @@ func newBlockOrder(arms int, seed uint64) *blockOrder {
 	for i := range arms {
 		o.order = append(o.order, i)
 	}
+	// Drawn once before the first round too: else the last arm of the document
+	// is never its first, and in trials of few rounds stands behind for good.
+	o.shuffle()
 	return o
+}
+
+func (o *blockOrder) shuffle() {
+	o.random.Shuffle(len(o.order), func(i, j int) { o.order[i], o.order[j] = o.order[j], o.order[i] })
 }
 
 // next returns the order of a round. No arm has two blocks in a row: the last
@@ -109,7 +114,7 @@ func (o *blockOrder) next() []int {
 		return o.order
 	}
 	last := o.order[n-1]
-	o.random.Shuffle(n, func(i, j int) { o.order[i], o.order[j] = o.order[j], o.order[i] })
+	o.shuffle()
 	if o.order[0] == last {
 		j := 1 + o.random.IntN(n-1)
 		o.order[0], o.order[j] = o.order[j], o.order[0]
