@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +32,7 @@ type pair struct {
 	base   *pair       // the plain-TCP pair of the same trial, or nil
 	costs  []blockCost // one per measured block; in step with the rounds
 	clock  [2]cpuReading
+	plants bool // an arm of the experiment has a plant: all are asked
 	trial  armTrial
 }
 
@@ -98,7 +100,7 @@ func (r *run) trial(ctx context.Context, x *Experiment, index int, lab *lab, bod
 		wg.Wait()
 	}()
 	for _, p := range pairs {
-		p.base = basePair(x.Kind, pairs)
+		p.base, p.plants = basePair(x.Kind, pairs), slices.ContainsFunc(x.Arms, func(a Arm) bool { return a.planted() })
 	}
 	body(ctx, pairs)
 	trials := make([]armTrial, len(pairs))
