@@ -61,7 +61,7 @@ func (p *planter) planted(used, spare time.Duration) time.Duration {
 // TCP, so that the baseline's cost of as many exchanges is spared.
 //
 // Note: where one arm has a plant all are asked, the others to burn nothing: to
-// be asked costs some CPU too, which read as 2 % on top of what was planted.
+// be asked costs some CPU too, and must be no difference between arms.
 func (p *pair) plant(ctx context.Context, count int64) {
 	if p.trial.err != nil || !p.plants {
 		return
