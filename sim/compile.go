@@ -28,7 +28,7 @@ const (
 // seconds. It finds the problems that need the registries (unknown case,
 // server, metric); the error is scenarios.Problems, all of them at once.
 func Compile(s *scenarios.Scenario) (*Plan, error) {
-	c := compiler{scenario: s, servers: found{}}
+	c := compiler{scenario: s, servers: found{}, speed: findSpeed(context.Background())}
 	plan := &Plan{Protocol: ProtocolVersion, Scenario: s.Name, Title: s.Title, Digest: s.Digest, Seed: s.Seed}
 	for i := range s.Experiments {
 		plan.Experiments = append(plan.Experiments, c.experiment(&s.Experiments[i]))
@@ -53,6 +53,7 @@ type compiler struct {
 	scenario *scenarios.Scenario
 	problems scenarios.Problems
 	servers  found
+	speed    *speed // what is planned of it
 }
 
 func (c *compiler) problem(path, format string, args ...any) {
@@ -87,6 +88,7 @@ func (c *compiler) experiment(e *scenarios.Experiment) Experiment {
 		if x.Pairs = e.Workload.Pairs; x.Pairs > 0 {
 			x.Seconds = x.Block * float64(x.Pairs*len(x.Arms)) / float64(x.Trials)
 		}
+		starting += c.servers.speedSeconds(x.Arms, c.speed)
 	} else {
 		x.Seconds = x.Block * float64(len(x.Arms))
 	}
@@ -132,7 +134,9 @@ func (c *compiler) arms(x *Experiment, e *scenarios.Experiment) {
 		x.Arms = append(x.Arms, arm)
 	}
 	c.server(base, x.Arms)
-	x.Arms = withControls(x.Name, x.Arms)
+	if e.Workload.Controls {
+		x.Arms = withControls(x.Name, x.Arms)
+	}
 }
 
 // policy fills the arm's policy from its strategies.
@@ -157,10 +161,6 @@ func (c *compiler) server(base string, arms []Arm) {
 		}
 		if name == builtin {
 			continue
-		}
-		if arms[i].Settings.Edge.Protocol != "h1" {
-			c.problem(path, "%s is measured over h1 only: use server: builtin for %s", name, arms[i].Settings.Edge.Protocol)
-			return
 		}
 		s := c.servers.server(context.Background(), name)
 		if s.err != nil {
@@ -236,8 +236,8 @@ func (c *compiler) bypass(x *Experiment, e *scenarios.Experiment) {
 func (c *compiler) bypassSettings(e *scenarios.Experiment) {
 	reference := scenarios.Defaults()
 	for _, path := range []string{
-		"origin.server", "origin.mtls.pin", "origin.mtls.revocation", "origin.header.name", "origin.tickets", "origin.plant.cpu",
-		"edge.tls.group", "edge.protocol", "edge.plant.cpu",
+		"origin.server", "origin.mtls.pin", "origin.mtls.revocation", "origin.header.name", "origin.tickets", "edge.tls.group", "edge.protocol", "edge.identity",
+		"origin.plant.cpu", "edge.plant.cpu",
 	} {
 		want, _ := reference.Value(path)
 		if got, _ := e.Value(path); got != want {
