@@ -4,12 +4,14 @@ GO ?= go
 GOLANGCI_VERSION := v2.15.0
 TOOLS := $(CURDIR)/.tools
 FUZZTIME ?= 15s
+NOISERUNS ?= 20
+DATE ?= $(shell date -u +%F)
 
 .DEFAULT_GOAL := help
-.PHONY: help build servers test race lint fmt fuzz golden cover cross tidy clean
+.PHONY: help build servers test race lint fmt fuzz golden cover cross tidy clean noise-evidence
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 build: ## build bin/originpull
 	$(GO) build -o bin/originpull ./cmd/originpull
@@ -50,6 +52,11 @@ golden: ## rewrite the golden files
 
 cover: ## test coverage per package
 	$(GO) test -cover ./...
+
+noise-evidence: build ## run doctor --noise NOISERUNS times (20), and write docs/noise.md: ten minutes, on a quiet machine
+	@mkdir -p docs
+	bin/originpull doctor --noise --runs $(NOISERUNS) --date $(DATE) --format markdown > docs/noise.md.new
+	mv docs/noise.md.new docs/noise.md
 
 clean: ## remove what was built
 	rm -rf bin .tools

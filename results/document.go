@@ -24,19 +24,21 @@ type Result struct {
 	Pairs        []Pair            `json:"pairs"`
 	Bypass       []BypassRow       `json:"bypass"`
 	Expectations []Expectation     `json:"expectations"`
+	Claims       []Claim           `json:"claims,omitempty"` // of others, beside what was measured here
 	Validity     Validity          `json:"validity"`
 }
 
 // Keys of Result.Environment and Result.Build that the report prints. Other
 // keys are welcome and are kept.
 const (
-	EnvCPU      = "cpu"        // model name
-	EnvCores    = "cores"      // logical processors that the run could use
-	EnvOS       = "os"         // GOOS
-	EnvArch     = "arch"       // GOARCH
-	EnvKernel   = "kernel"     // release
-	EnvGo       = "go"         // runtime.Version of the workers
-	EnvMaxProcs = "gomaxprocs" // of each worker
+	EnvCPU      = "cpu"         // model name
+	EnvCores    = "cores"       // logical processors that the run could use
+	EnvOS       = "os"          // GOOS
+	EnvArch     = "arch"        // GOARCH
+	EnvKernel   = "kernel"      // release
+	EnvGo       = "go"          // runtime.Version of the workers
+	EnvMaxProcs = "gomaxprocs"  // of each worker
+	EnvLoad     = "load.before" // the system's load average of one minute when the run began
 
 	BuildVersion  = "version"
 	BuildRevision = "revision"
@@ -65,6 +67,8 @@ type Experiment struct {
 	Trials         int     `json:"trials,omitempty"`  // planned
 	Rounds         int     `json:"rounds,omitempty"`  // of blocks in one trial
 	Block          float64 `json:"block,omitempty"`   // seconds
+	Blocks         int     `json:"blocks,omitempty"`  // of all arms whose CPU was read; 0: not counted
+	Crowded        int     `json:"crowded,omitempty"` // of them, those in which others had the processors for a fifth of the time and more
 	Skipped        string  `json:"skipped,omitempty"` // why it could not run here at all: a server that is not installed
 	Rows           int     `json:"rows,omitempty"`    // planned bypass rows, those not run included; 0: not known
 	PlannedSeconds float64 `json:"plannedSeconds"`
@@ -96,6 +100,7 @@ const (
 	LabelIdleTimeout   = "pool.idleTimeout" // T of the closed form, where connections are kept
 	LabelHelloRetry    = "helloRetry"       // "true" where the origin asked for another key share
 	LabelPrimitives    = "primitives"       // the library whose primitives efficiency.origin is held against; absent: there is none
+	LabelPlanted       = "planted"          // "+15 %": CPU burnt on purpose, a check of the harness; absent: none
 )
 
 // Arm is one measured configuration.
@@ -220,6 +225,27 @@ type Expectation struct {
 	Inconclusive bool    `json:"inconclusive,omitempty"` // failed only because the measurement is not valid
 	Value        float64 `json:"value"`                  // of the first arm that failed, else of the first arm; the ratio of a ratio
 	Detail       string  `json:"detail"`
+}
+
+// Verdicts on a claim. They are of this machine and this run.
+const (
+	ClaimSupported    = "supported"
+	ClaimNotSupported = "not supported"
+	ClaimNotResolved  = "not resolved" // not measured, or not beyond the noise
+)
+
+// Claim is what somebody says, beside what was measured. It fails no run.
+type Claim struct {
+	Text       string  `json:"text"`
+	Source     string  `json:"source"`
+	Expression string  `json:"expression"`           // holds where the claim does
+	Experiment string  `json:"experiment,omitempty"` // "": the whole document
+	Value      float64 `json:"value"`                // the left side of the expression
+	Unit       string  `json:"unit,omitempty"`       // of the value; "": nothing was measured
+	Low        float64 `json:"low,omitempty"`        // both zero: there is no interval
+	High       float64 `json:"high,omitempty"`
+	Verdict    string  `json:"verdict"`
+	Detail     string  `json:"detail"`
 }
 
 // Validity says whether the numbers may be trusted.

@@ -44,6 +44,13 @@ func Validate(r *Result) error {
 			v.problem("expectations[%d] is both passed and inconclusive", i)
 		}
 	}
+	for i, c := range r.Claims {
+		at := fmt.Sprintf("claims[%d]", i)
+		v.finite(at, c.Value, c.Low, c.High)
+		if c.Low > c.High {
+			v.problem("%s: low %v is above high %v", at, c.Low, c.High)
+		}
+	}
 	v.validity(&r.Validity)
 	return errors.Join(v.problems...)
 }

@@ -76,6 +76,24 @@ var combinations = []combination{
 		return fmt.Sprintf("a session ticket carries the client's chain and cannot be larger than 64KiB, so that %s with mtls cannot be resumed; use at most %s, or resumption: false",
 			s.Origin.Certificate.Bytes, ByteSize(mostResumed))
 	}},
+	{[]string{"origin.plant.cpu", "origin.server"}, func(s *Settings) string {
+		if s.Origin.Plant.CPU == 0 || s.Origin.Server == "builtin" {
+			return ""
+		}
+		return s.Origin.Server + " cannot be made to burn CPU on top of its own; plant only at server: builtin, or at the edge (edge.plant.cpu)"
+	}},
+	{[]string{"workload.pairs", "workload.trials"}, func(s *Settings) string {
+		if s.Workload.Pairs == 0 || s.Workload.Pairs >= s.Workload.Trials {
+			return ""
+		}
+		return fmt.Sprintf("%d pairs are fewer than %d trials, of which some would measure nothing; ask for more pairs or fewer trials", s.Workload.Pairs, s.Workload.Trials)
+	}},
+	{[]string{"workload.pairs", "workload.mode"}, func(s *Settings) string {
+		if s.Workload.Pairs == 0 || s.Workload.Mode == "handshakes" {
+			return ""
+		}
+		return "pairs of blocks exist in handshakes mode only; remove pairs, or choose mode: handshakes"
+	}},
 	{[]string{"edge.protocol", "edge.tls.version"}, func(s *Settings) string {
 		if s.Edge.Protocol != "h3" || s.Edge.TLS.Version != "1.2" {
 			return ""

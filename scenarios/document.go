@@ -32,6 +32,7 @@ type Origin struct {
 	Tickets     bool        `yaml:"tickets" json:"tickets" doc:"Whether the origin issues session tickets. Resumption needs it; it also adds bytes to every full handshake."`
 	Response    Response    `yaml:"response" json:"response" doc:"What the origin answers to an allowed request."`
 	Audit       string      `yaml:"audit" json:"audit" enum:"all,refused,off" doc:"What the origin writes to its audit log: every request and refusal, refusals only, or nothing."`
+	Plant       Plant       `yaml:"plant" json:"plant" doc:"A cost put on top of the origin's own on purpose, to see whether it is found."`
 }
 
 // Certificate is the kind of certificates in use.
@@ -60,6 +61,12 @@ type Response struct {
 	CacheControl string   `yaml:"cacheControl" json:"cacheControl" pattern:"line" doc:"The Cache-Control header of the answer; empty sends none."`
 }
 
+// Plant is a known cost that is put on top of an end's own: a check of the
+// harness itself, no setting of anything that is measured.
+type Plant struct {
+	CPU float64 `yaml:"cpu" json:"cpu" min:"0" max:"1" doc:"The share of this end's CPU that it burns on top, 0.15 for 15 %: of that of a handshake net of plain TCP, or of a request. It changes no count, byte or round trip, and every report that has it says so. A check of the harness; builtin ends only."`
+}
+
 // Edge is the simulated CDN edge.
 type Edge struct {
 	TLS      TLS    `yaml:"tls" json:"tls" doc:"The TLS that the edge speaks to the origin."`
@@ -70,6 +77,7 @@ type Edge struct {
 	Servers  int    `yaml:"servers" json:"servers" min:"1" max:"100" doc:"The servers of one point of presence, over which its viewers are spread evenly."`
 	Workers  int    `yaml:"workers" json:"workers" min:"0" max:"1000" doc:"The worker processes of one point of presence, spread over its servers as evenly as it goes; 0 is one for each server. They matter for edge.pool.scope: worker."`
 	Shield   Shield `yaml:"shield" json:"shield" doc:"A tier between the points of presence and the origin, the only one that dials the origin."`
+	Plant    Plant  `yaml:"plant" json:"plant" doc:"A cost put on top of the edge's own on purpose, to see whether it is found."`
 
 	Preset   string   `yaml:"preset" json:"preset" pattern:"name" doc:"A CDN whose documented behaviour fills what the scenario does not set itself, wherever the preset is named: originpull list presets --verbose has every value with its source. none leaves the defaults."`
 	Identity string   `yaml:"identity" json:"identity" enum:"own,global,zone,hostname" doc:"Whose client certificate the edge shows: its own, the one that all customers of the CDN share (global), or one that this customer uploaded for a zone or for a hostname."`
@@ -166,6 +174,7 @@ type Workload struct {
 	Duration    Duration `yaml:"duration" json:"duration" axis:"no" min:"10ms" max:"1h" doc:"The measured time: of the whole experiment in handshakes mode, of each arm in each trial in requests mode."`
 	Warmup      Duration `yaml:"warmup" json:"warmup" axis:"no" min:"0s" max:"10m" doc:"Time before the measurement whose results are thrown away."`
 	Trials      int      `yaml:"trials" json:"trials" axis:"no" min:"1" max:"1000" doc:"How often everything is started afresh; the trial is the unit of every statistic. Not given: 8 in handshakes mode, else 1."`
+	Pairs       int      `yaml:"pairs" json:"pairs" axis:"no" min:"0" max:"100000" doc:"In handshakes mode, how many blocks every arm gets, all trials together, in place of the duration; 0 goes by the duration. A pair is one block of each of two arms in the same round."`
 	Controls    bool     `yaml:"controls" json:"controls" axis:"no" doc:"Whether the plain-TCP baseline and the A/A double are measured beside the arms. Without them an experiment in requests mode reports counts, shares and times, and no CPU; handshakes mode needs them."`
 	Block       Duration `yaml:"block" json:"block" axis:"no" min:"5ms" max:"25ms" doc:"In handshakes mode, the slice of time that one arm gets before the next one's turn."`
 }
@@ -194,6 +203,7 @@ type Experiment struct {
 	Compare  []Axis  `yaml:"compare" items:"1" doc:"The axes; the arms are every combination of their values."`
 	Bypass   *Bypass `yaml:"bypass" doc:"Attempts to pull from the origin without being the edge, in place of a workload."`
 	Expect   []Rule  `yaml:"expect" doc:"What must hold in every arm that the selector matches; else the run fails."`
+	Claims   []Claim `yaml:"claims" items:"1" doc:"What others say about this question; each is printed beside what was measured here."`
 	Index    int     `yaml:"-"` // position in Scenario.Experiments
 
 	prefix string // path of the experiment in the document: "experiments[0]", or "" when it is unnamed
@@ -221,6 +231,15 @@ type Rule struct {
 	Path string // where it stands, for Scenario.Position: experiments[0].expect[1]
 }
 
+// Claim is what somebody says, and the measurement that would bear it out. It
+// never fails a run: what was measured is printed beside it.
+type Claim struct {
+	Text    string `yaml:"text" required:"true" pattern:"line" doc:"The claim, in the words of whoever makes it or close to them."`
+	Source  string `yaml:"source" required:"true" pattern:"line" doc:"Who says so, and where."`
+	Measure string `yaml:"measure" required:"true" doc:"The expectation that holds where the claim does, for example a ratio of two arms' metrics that is below 1."`
+	Path    string `yaml:"-"` // where it stands, for Scenario.Position: experiments[0].claims[1]
+}
+
 // document is the file as written, over the defaults.
 type document struct {
 	Version     int    `yaml:"version" required:"true" doc:"The version of this document format: 1."`
@@ -232,6 +251,7 @@ type document struct {
 	Bypass      *Bypass      `yaml:"bypass" doc:"The attempts of a scenario that has no experiments."`
 	Experiments []Experiment `yaml:"experiments" items:"1" doc:"The experiments; each overlays the settings of the top level."`
 	Expect      []Rule       `yaml:"expect" doc:"What must hold in the whole run; else it fails."`
+	Claims      []Claim      `yaml:"claims" items:"1" doc:"What others say about the question; each is printed beside what was measured here."`
 }
 
 // newDocument returns a document with every default written out, but for the

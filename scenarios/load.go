@@ -37,8 +37,9 @@ type Scenario struct {
 	Seed        uint64
 	Settings    // of the top level
 	Experiments []Experiment
-	Expect      []Rule // of the whole document; empty when there are no named experiments
-	Digest      string // "sha256:" and the hash of everything that is measured, --set included, but not comments, titles or layout
+	Expect      []Rule  // of the whole document; empty when there are no named experiments
+	Claims      []Claim // of the whole document; empty when there are no named experiments
+	Digest      string  // "sha256:" and the hash of everything that is measured, --set included, but not comments, titles or layout
 	File        string
 
 	places map[string]place
@@ -66,9 +67,9 @@ func Load(src Source) (*Scenario, error) {
 	}
 	d.setAll(src.Set, doc)
 	if unnamed {
-		s.Experiments = []Experiment{{Settings: doc.Settings, Compare: doc.Compare, Bypass: doc.Bypass, Expect: doc.Expect}}
+		s.Experiments = []Experiment{{Settings: doc.Settings, Compare: doc.Compare, Bypass: doc.Bypass, Expect: doc.Expect, Claims: doc.Claims}}
 	} else {
-		s.Experiments, s.Expect = doc.Experiments, doc.Expect
+		s.Experiments, s.Expect, s.Claims = doc.Experiments, doc.Expect, doc.Claims
 	}
 	d.experiments(s.Experiments)
 	d.setOnAxis(s.Experiments)
@@ -196,6 +197,12 @@ func (r *Rule) decodeNode(d *decoder, n *yaml.Node, at spot) {
 	default:
 		r.Text = n.Value
 	}
+}
+
+// decodeNode notes where the claim stands.
+func (c *Claim) decodeNode(d *decoder, n *yaml.Node, at spot) {
+	c.Path = at.path
+	d.structure(n, reflect.ValueOf(c).Elem(), at.path)
 }
 
 // digest hashes the canonical form: resolved settings as JSON, in the order of

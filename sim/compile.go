@@ -37,9 +37,11 @@ func Compile(s *scenarios.Scenario) (*Plan, error) {
 	for i := range plan.Experiments {
 		x := &plan.Experiments[i]
 		x.Expect = c.rules(s.Experiments[i].Expect, outline, x.Name)
+		x.Claims = c.claims(s.Experiments[i].Claims, outline, x.Name)
 		plan.PlannedSeconds += x.PlannedSeconds
 	}
 	plan.Expect = c.rules(s.Expect, outline, "")
+	plan.Claims = c.claims(s.Claims, outline, "")
 	plan.PlannedSeconds += preparingSeconds
 	if len(c.problems) > 0 {
 		return nil, c.problems
@@ -83,6 +85,9 @@ func (c *compiler) experiment(e *scenarios.Experiment) Experiment {
 		x.Warmup = x.Block
 		warming = x.Warmup * float64(x.Trials*len(x.Arms))
 		x.Seconds = time.Duration(e.Workload.Duration).Seconds() / float64(x.Trials)
+		if x.Pairs = e.Workload.Pairs; x.Pairs > 0 {
+			x.Seconds = x.Block * float64(x.Pairs*len(x.Arms)) / float64(x.Trials)
+		}
 		starting += c.servers.speedSeconds(x.Arms, c.speed)
 	} else {
 		x.Seconds = x.Block * float64(len(x.Arms))
@@ -193,6 +198,7 @@ func withControls(experiment string, arms []Arm) []Arm {
 	plain.Axes = nil
 	plain.Settings.Edge.Protocol, plain.Settings.Edge.TLS.Early = string(pool.H1), false
 	plain.Settings.Origin.Strategies = []string{}
+	plain.Settings.Origin.Plant, plain.Settings.Edge.Plant = scenarios.Plant{}, scenarios.Plant{}
 	plain.Policy = origin.Policy{Host: originHost}
 	double := last
 	double.Name, double.Role, double.Doubles = experiment+"/aa", Double, last.Name
@@ -231,6 +237,7 @@ func (c *compiler) bypassSettings(e *scenarios.Experiment) {
 	reference := scenarios.Defaults()
 	for _, path := range []string{
 		"origin.server", "origin.mtls.pin", "origin.mtls.revocation", "origin.header.name", "origin.tickets", "edge.tls.group", "edge.protocol", "edge.identity",
+		"origin.plant.cpu", "edge.plant.cpu",
 	} {
 		want, _ := reference.Value(path)
 		if got, _ := e.Value(path); got != want {
@@ -284,4 +291,16 @@ func (c *compiler) rules(rules []scenarios.Rule, outline results.Outline, experi
 		texts = append(texts, rule.Text)
 	}
 	return texts
+}
+
+// claims checks what claims measure as if they were expectations.
+func (c *compiler) claims(claims []scenarios.Claim, outline results.Outline, experiment string) []Claim {
+	var out []Claim
+	for _, claim := range claims {
+		measure := scenarios.Rule{Text: claim.Measure, Path: claim.Path + ".measure"}
+		if len(c.rules([]scenarios.Rule{measure}, outline, experiment)) > 0 {
+			out = append(out, Claim{Text: claim.Text, Source: claim.Source, Measure: claim.Measure})
+		}
+	}
+	return out
 }

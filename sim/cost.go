@@ -70,6 +70,7 @@ func (r *run) measure(ctx context.Context, x *Experiment, index int, pairs []*pa
 	at("", 0)
 	if x.Kind == Handshakes {
 		order := newBlockOrder(len(pairs), trialSeed(r.plan.Seed, index))
+		order.rounds = x.rounds(index)
 		return order.interleave(ctx, x, pairs, func(within float64) { at("", within) })
 	}
 	i := 0
@@ -86,6 +87,7 @@ func (r *run) collect(x *Experiment, arms []collected, rounds int) error {
 		Name: x.Name, Kind: string(x.Kind), Trials: x.Trials, Rounds: rounds,
 		Block: x.Block, PlannedSeconds: x.PlannedSeconds,
 	})
+	countCrowded(x, arms, &r.result.Experiments[len(r.result.Experiments)-1])
 	base := baselineOf(arms)
 	for i := range arms {
 		if err := r.collectArm(x, &arms[i], base); err != nil {
@@ -94,6 +96,29 @@ func (r *run) collect(x *Experiment, arms []collected, rounds int) error {
 	}
 	r.comparePairs(x, arms, base)
 	return nil
+}
+
+// countCrowded counts the blocks in which somebody else had the processors.
+// They are not dropped: trimming leaves out what they spoil, and dropping them
+// as well, each with its partner, made no ratio of recorded runs tighter.
+func countCrowded(x *Experiment, arms []collected, e *results.Experiment) {
+	if x.Kind != Handshakes { // an open loop waits by itself
+		return
+	}
+	for i := range arms {
+		for j := range arms[i].trials {
+			t := &arms[i].trials[j]
+			if t.err != nil || t.noCPU != nil {
+				continue
+			}
+			for k := range t.blocks {
+				e.Blocks++
+				if t.blocks[k].crowded() {
+					e.Crowded++
+				}
+			}
+		}
+	}
 }
 
 func baselineOf(arms []collected) *collected {

@@ -13,9 +13,9 @@ import (
 
 // Check is one thing that a run needs of this machine.
 type Check struct {
-	Name   string
-	OK     bool
-	Detail string // what was found, and what follows when it is not ok
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"` // what was found, and what follows when it is not ok
 }
 
 // Examine looks at what runs need of this machine. It takes about half a

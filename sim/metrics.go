@@ -193,6 +193,7 @@ func (r *run) armLabels(c *collected) map[string]string {
 		version, library = s.installed.Version, s.installed.TLS
 	}
 	labels := map[string]string{results.LabelServer: o.Server, results.LabelServerVersion: version}
+	c.arm.labelPlant(labels)
 	if pool := c.arm.Settings.Edge.Pool; pool.Reuse {
 		labels[results.LabelIdleTimeout] = pool.IdleTimeout.String()
 	}

@@ -59,6 +59,9 @@ func TestHandshakeExperiment(t *testing.T) {
 		t.Errorf("the baseline measured %+v", v)
 	}
 	checkPairs(t, result)
+	if c := result.Claims; len(c) != 1 || c[0].Value != 0.5 || c[0].Verdict != results.ClaimSupported || c[0].Source != "everybody" || c[0].Experiment != "h" {
+		t.Errorf("claims %+v, want one round trip of two, supported", c)
+	}
 }
 
 func checkPairs(t *testing.T, result *results.Result) {

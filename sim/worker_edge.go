@@ -26,8 +26,9 @@ type edgeWorker struct {
 	objects  *objects
 	pacer    func() (Pacer, error)
 	recorder *pullRecorder
-	warm     bool          // the pool's first connections are made
-	before   *pool.Stats   // when what counts began; nil until then
+	warm     bool        // the pool's first connections are made
+	before   *pool.Stats // when what counts began; nil until then
+	planter  planter
 	key      crypto.Signer // of the edge's own certificate; nil where there is none
 	mu       sync.Mutex    // guards objects in a closed loop with several viewers
 }
@@ -54,7 +55,8 @@ func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
 		}
 		w.key, _ = certificate.PrivateKey.(crypto.Signer)
 	}
-	return Answer{Type: msgReady}, nil
+	w.planter.share = s.Arm.Settings.Edge.Plant.CPU
+	return Answer{Type: msgReady}, w.planter.begin()
 }
 
 func (w *edgeWorker) handle(ctx context.Context, c Command) (Answer, error) {
@@ -79,7 +81,9 @@ func (w *edgeWorker) handle(ctx context.Context, c Command) (Answer, error) {
 		if err != nil {
 			return Answer{}, err
 		}
-		return Answer{Type: msgFloorDone, Floor: &floor}, nil
+		return Answer{Type: msgFloorDone, Floor: &floor}, w.planter.begin() // what that took is no block's
+	case msgPlant:
+		return w.planter.handle(c.Plant)
 	case msgDrain:
 		if err := w.edge.Close(); err != nil {
 			return Answer{}, fmt.Errorf("draining: %w", err)

@@ -52,6 +52,10 @@ func renderTable(out *bytes.Buffer, r *results.Result, o Options) error {
 			whoElse(p, r, name)
 		}
 	}
+	if len(r.Claims) > 0 {
+		p.heading(next("What others claim"))
+		claims(p, r)
+	}
 	p.heading(next("May these numbers be trusted"))
 	trust(p, r)
 	p.blank()

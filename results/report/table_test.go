@@ -10,6 +10,22 @@ import (
 
 // contains reports the first wanted text that is not in the report, with
 // line breaks of wrapped text undone.
+// An arm that burns CPU on purpose says so wherever it is named.
+func TestPlantedIsPrinted(t *testing.T) {
+	r := document(t, "quickstart")
+	a := r.Arm("handshake/edge.tls.version=1.3,auth=mtls")
+	a.Labels[results.LabelPlanted] = "+15 %"
+	out := render(t, "table", r, Options{Width: 160})
+	for _, want := range []string{
+		"TLS 1.3, mTLS (planted +15 %)  ", "÷ server-auth, TLS 1.3 (planted +15 %)", "TLS 1.3, mTLS (planted +15 %) again (A/A)",
+		"check of the harness and no cost of anything, in: handshake/edge.tls.version=1.3,auth=mtls (planted +15 %)",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the report lacks %q:\n%s", want, out)
+		}
+	}
+}
+
 func contains(t *testing.T, report string, wanted ...string) {
 	t.Helper()
 	flat := strings.Join(strings.Fields(report), " ")

@@ -13,6 +13,7 @@ const trustLabel = 13
 
 // trust prints what speaks for and against the numbers above.
 func trust(p *page, r *results.Result) {
+	plants(p, r)
 	aa(p, r)
 	generator(p, r)
 	reconciliation(p, r)
@@ -42,6 +43,19 @@ func trust(p *page, r *results.Result) {
 		}
 		p.item(label, trustLabel, s, rule)
 		p.item("", trustLabel, plain, e.Detail)
+	}
+}
+
+// plants names the arms whose CPU is partly burnt on purpose.
+func plants(p *page, r *results.Result) {
+	var names []string
+	for i := range r.Arms {
+		if a := &r.Arms[i]; planted(a) != "" {
+			names = append(names, a.Name+planted(a))
+		}
+	}
+	if len(names) > 0 {
+		p.item("planted", trustLabel, yellow, "CPU was burnt on purpose, a check of the harness and no cost of anything, in: "+strings.Join(names, "; "))
 	}
 }
 
