@@ -65,7 +65,7 @@ func (r *run) measure(ctx context.Context, x *Experiment, index int, pairs []*pa
 		r.progress(x, Progress{Arm: arm, Arms: len(x.Arms), Trial: index, Trials: x.Trials}, done)
 	}
 	at("", 0)
-	if x.Kind == Handshakes {
+	if x.Interleaved {
 		order := newBlockOrder(len(pairs), trialSeed(r.plan.Seed, index))
 		return order.interleave(ctx, x, pairs, func(within float64) { at("", within) })
 	}
@@ -233,7 +233,7 @@ func (r *run) checkKind(x *Experiment, c *collected) {
 // send.error.p99 exceeds the larger of 5 ms and 20 % of latency.p99; met when
 // sent ÷ scheduled is within 0.1 %).
 func (r *run) generator(x *Experiment, c *collected, arm *results.Arm) {
-	if x.Kind != Requests || c.arm.Settings.Workload.Arrivals.Model == "closed" {
+	if !c.arm.Settings.Workload.Arrivals.Open() {
 		return
 	}
 	late, measured := arm.Metrics["send.error.p99"]

@@ -98,7 +98,7 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 	w.recorder.begin(b)
 	started := time.Now()
 	var err error
-	if w.arm.Settings.Workload.Arrivals.Model == "closed" {
+	if w.closed(b) {
 		w.closedLoop(ctx, started.Add(seconds(b.Seconds)))
 	} else {
 		err = w.openLoop(ctx, started, seconds(b.Seconds))
@@ -109,6 +109,14 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 	done, err := w.recorder.end()
 	done.Seconds = time.Since(started).Seconds()
 	return done, err
+}
+
+// closed reports whether viewers wait for their answers in a block. The warm-up
+// of handshakes always does: a schedule may have nobody come in so short a
+// time, and then no session would be there to resume.
+func (w *edgeWorker) closed(b Block) bool {
+	workload := &w.arm.Settings.Workload
+	return !workload.Arrivals.Open() || b.Discard && workload.Mode == string(Handshakes)
 }
 
 // closedLoop: each viewer asks again as soon as it has its answer.
