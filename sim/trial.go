@@ -16,6 +16,10 @@ import (
 // sample is never a zero.
 var errNothingMeasured = errors.New("the run ended before a block of it was measured")
 
+// errInterrupted is why an arm ends whose block was under way when the run was
+// interrupted.
+var errInterrupted = errors.New("interrupted")
+
 // askTimeout bounds a worker's answer beyond the time its block was granted.
 const askTimeout = 20 * time.Second
 
@@ -71,7 +75,9 @@ func (r *run) trial(ctx context.Context, x *Experiment, index int, lab *lab, bod
 		wg.Go(func() {
 			starting <- struct{}{}
 			defer func() { <-starting }()
-			if err := r.startPair(ctx, pairs[i], index, lab); err != nil {
+			if err := r.startPair(ctx, pairs[i], index, lab); ctx.Err() != nil && err != nil {
+				pairs[i].trial.err = errInterrupted
+			} else if err != nil {
 				pairs[i].trial.err = err
 			}
 		})
@@ -148,7 +154,7 @@ func (p *pair) block(ctx context.Context, b Block) {
 		}
 	}
 	if err != nil {
-		p.fail(err)
+		p.fail(ctx, err)
 		return
 	}
 	if !b.Discard {
@@ -172,7 +178,7 @@ func (p *pair) measureFloor(ctx context.Context) {
 	p.closeWindow()
 	answer, err := p.grant(ctx, Command{Type: msgFloor}, floorSeconds)
 	if err != nil {
-		p.fail(err)
+		p.fail(ctx, err)
 		return
 	}
 	p.trial.floor = answer.Floor
@@ -191,9 +197,14 @@ func (p *pair) grant(ctx context.Context, c Command, duration float64) (Answer, 
 	return p.edge.ask(detached, c)
 }
 
-// fail records why the pair is out. When the origin died the edge only sees
-// refused connections: the origin's own end is the better reason.
-func (p *pair) fail(err error) {
+// fail records why the pair is out. A block that the interrupt cut off is no
+// failure of its worker. When the origin died the edge only sees refused
+// connections: the origin's own end is the better reason.
+func (p *pair) fail(ctx context.Context, err error) {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		p.trial.err = errInterrupted
+		return
+	}
 	if early := p.origin.stop(); early != nil {
 		err = early
 	}
@@ -232,12 +243,12 @@ func (p *pair) drain(ctx context.Context) {
 	defer cancel()
 	answer, err := p.edge.ask(ctx, Command{Type: msgDrain})
 	if err != nil {
-		p.fail(err)
+		p.fail(ctx, err)
 		return
 	}
 	p.trial.edge = answer.Edge
 	if p.trial.origin, err = p.origin.drain(ctx); err != nil {
-		p.fail(err)
+		p.fail(ctx, err)
 		return
 	}
 	if p.trial.edge == nil || p.trial.origin == nil {

@@ -95,19 +95,20 @@ func (w *edgeWorker) close() {
 
 // block lets viewers come for the granted time.
 func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
-	w.recorder.begin(b)
-	started := time.Now()
-	var err error
+	granted := window{started: time.Now(), length: seconds(b.Seconds)}
 	if w.closed(b) {
-		w.closedLoop(ctx, started.Add(seconds(b.Seconds)))
+		w.recorder.begin(b, window{})
+		w.closedLoop(ctx, granted.started.Add(granted.length))
+		w.recorder.spent(time.Since(granted.started))
 	} else {
-		err = w.openLoop(ctx, started, seconds(b.Seconds))
-	}
-	if err != nil {
-		return BlockDone{}, err
+		w.recorder.begin(b, granted)
+		if err := w.openLoop(ctx, granted.started, granted.length); err != nil {
+			return BlockDone{}, err
+		}
+		w.recorder.spent(granted.length)
 	}
 	done, err := w.recorder.end()
-	done.Seconds = time.Since(started).Seconds()
+	done.Seconds = time.Since(granted.started).Seconds()
 	return done, err
 }
 
@@ -174,7 +175,7 @@ func (w *edgeWorker) openLoop(ctx context.Context, started time.Time, duration t
 		select {
 		case slots <- struct{}{}:
 		default:
-			w.recorder.dropped()
+			w.recorder.dropped(due)
 			continue
 		}
 		wg.Go(func() {
