@@ -251,9 +251,9 @@ type Claim struct {
 // Validity says whether the numbers may be trusted.
 type Validity struct {
 	Valid      bool                           `json:"valid"`
-	AA         map[string]map[string]Estimate `json:"aa"`        // experiment, then metric: the same arm twice
-	Generator  map[string]Generator           `json:"generator"` // by arm that was paced by arrivals
-	Reconciled bool                           `json:"reconciled"`
+	AA         map[string]map[string]Estimate `json:"aa"`         // experiment, then metric: the same arm twice
+	Generator  map[string]Generator           `json:"generator"`  // by arm that was paced by arrivals
+	Reconciled bool                           `json:"reconciled"` // both ends of at least one arm were compared, and agree
 	Tallies    []Tally                        `json:"reconciliation,omitempty"`
 	Warnings   []string                       `json:"warnings"`
 }
@@ -263,15 +263,18 @@ type Generator struct {
 	SendErrorP99 float64 `json:"sendErrorP99"` // ms
 	Late         bool    `json:"late"`         // latency of this arm is not valid; counts and CPU stand
 	Scheduled    int64   `json:"scheduled"`
-	Sent         int64   `json:"sent"`
-	RateMet      bool    `json:"rateMet"` // sent ÷ scheduled is within 0.1 %
+	Sent         int64   `json:"sent"`                // within the blocks
+	Answered     int64   `json:"answered,omitempty"`  // within the blocks, and not failed
+	RateMet      bool    `json:"rateMet"`             // sent ÷ scheduled is within 0.1 %
+	Saturated    bool    `json:"saturated,omitempty"` // answers fell behind: fewer than 99 % of what came
 }
 
 // Tally sets the two ends of one arm's connections side by side.
 type Tally struct {
 	Arm        string `json:"arm"`
-	Connects   int64  `json:"connects"`   // TCP connections that the edge made
-	Handshakes int64  `json:"handshakes"` // at the origin: full, resumed, failed and closed before ClientHello; plain ones of a baseline
+	Connects   int64  `json:"connects"`           // TCP connections that the edge made
+	Handshakes int64  `json:"handshakes"`         // at the origin: full, resumed, failed and closed before ClientHello; plain ones of a baseline
+	Accepted   int64  `json:"accepted,omitempty"` // connections that the origin took in; equal to those that ended
 	// Bytes beneath TLS of all handshakes that succeeded, both directions
 	// together, as each end counted them.
 	EdgeBytes   int64 `json:"edgeBytes,omitempty"`

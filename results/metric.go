@@ -151,7 +151,7 @@ func init() {
 		Metric{Name: "origin.connections", Unit: "count", Kind: Count, Better: Lower, Title: "connections the origin accepted"},
 		Metric{Name: "origin.offload", Unit: "ratio", Kind: Ratio, Better: Higher, Title: "share of viewer requests that never reached the origin"},
 		Metric{Name: "rate.offered", Unit: "/s", Kind: Ratio, Better: Neither, Title: "viewer requests scheduled per second"},
-		Metric{Name: "rate.achieved", Unit: "/s", Kind: Ratio, Better: Higher, Title: "viewer requests sent per second"},
+		Metric{Name: "rate.achieved", Unit: "/s", Kind: Ratio, Better: Higher, Title: "viewer requests answered per second"},
 	)
 	spread("send.error", "how late the generator sent a request", "p50", "p99", "p999")
 	register(

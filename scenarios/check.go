@@ -21,13 +21,13 @@ var combinations = []combination{
 		return "a rate needs an open model, but arrivals are closed; add model: poisson (or constant), or remove the rate"
 	}},
 	{[]string{"workload.arrivals.model", "workload.mode"}, func(s *Settings) string {
-		if s.Workload.Mode != "requests" || s.Workload.Arrivals.Model == "closed" || s.Workload.Arrivals.Rate != 0 {
+		if !s.Workload.Arrivals.Open() || s.Workload.Arrivals.Rate != 0 {
 			return ""
 		}
 		return s.Workload.Arrivals.Model + " arrivals need a rate; add one to workload.arrivals, for example rate: 400/s"
 	}},
 	{[]string{"workload.warmup", "workload.duration"}, func(s *Settings) string {
-		if s.Workload.Warmup < s.Workload.Duration || s.Workload.Mode == "handshakes" { // whose warm-up is one block
+		if s.Workload.Warmup < s.Workload.Duration || s.Workload.Mode == "handshakes" { // whose warm-up is a few handshakes
 			return ""
 		}
 		return fmt.Sprintf("the warm-up (%s) must be shorter than the duration (%s); shorten it or measure longer", s.Workload.Warmup, s.Workload.Duration)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -73,7 +74,7 @@ func Load(src Source) (*Scenario, error) {
 	}
 	d.experiments(s.Experiments)
 	d.setOnAxis(s.Experiments)
-	settleTrials(&doc.Settings)
+	settleTrials(&doc.Settings, doc.Workload.Arrivals.Open())
 	d.quietly(func() { d.applyPreset(&Experiment{}, &Cell{}, &doc.Settings) })
 	s.Version, s.Name, s.Title, s.Seed, s.Settings = doc.Version, doc.Name, doc.Title, doc.Seed, doc.Settings
 	s.Digest = s.digest()
@@ -138,22 +139,35 @@ func (d *decoder) onlyExperiments(doc *document) {
 func (d *decoder) experiments(all []Experiment) {
 	for i := range all {
 		e := &all[i]
-		settleTrials(&e.Settings)
 		d.axes(e)
+		settleTrials(&e.Settings, e.open())
+		for j := range e.cells {
+			e.cells[j].Workload.Trials = e.Workload.Trials
+		}
 		d.applyPresets(e)
 		d.combinations(e)
+		if e.Bypass == nil {
+			d.handshakesOnly(e)
+		}
 	}
 }
 
-// settleTrials writes the default that depends on the mode.
-func settleTrials(s *Settings) {
+// settleTrials writes the default that depends on the mode, and on whether any
+// arm is paced by arrivals.
+func settleTrials(s *Settings, open bool) {
 	if s.Workload.Trials != 0 {
 		return
 	}
 	s.Workload.Trials = 1
-	if s.Workload.Mode == "handshakes" {
+	if s.Workload.Mode == "handshakes" && !open {
 		s.Workload.Trials = 8
 	}
+}
+
+// open reports whether any arm is paced by arrivals: all arms of its
+// experiment then have long blocks.
+func (e *Experiment) open() bool {
+	return slices.ContainsFunc(e.cells, func(c Cell) bool { return c.Workload.Arrivals.Open() })
 }
 
 // bad reports whether there is a problem with one of the paths or below it: a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -71,29 +72,39 @@ func (c *compiler) experiment(e *scenarios.Experiment) Experiment {
 		return x
 	case e.Workload.Mode == string(Handshakes):
 		x.Kind = Handshakes
-		x.Block = time.Duration(e.Workload.Block).Seconds()
 	default:
 		x.Kind = Requests
-		x.Block = time.Duration(e.Workload.Duration).Seconds()
 	}
 	c.arms(&x, e)
-	starting := pairSeconds * float64(x.Trials*len(x.Arms))
-	warming := x.Warmup * float64(x.Trials*len(x.Arms))
+	takeTurns(&x, e)
+	turns := float64(x.Trials * len(x.Arms))
+	x.PlannedSeconds = keySeconds(x.Arms) + (pairSeconds+x.Warmup)*turns + x.Seconds*float64(x.Trials)
 	if x.Kind == Handshakes {
-		// The warm-up of a handshake arm is one block: there is no pool or
-		// cache to fill, only code and keys to touch once.
-		x.Warmup = x.Block
-		warming = x.Warmup * float64(x.Trials*len(x.Arms))
-		x.Seconds = time.Duration(e.Workload.Duration).Seconds() / float64(x.Trials)
+		x.PlannedSeconds += c.servers.speedSeconds(x.Arms, c.speed)
+	}
+	return x
+}
+
+// takeTurns decides how the arms take turns: often, where that can be; else each
+// has one long block. A short one cannot hold a schedule of arrivals, nor show
+// latency under load.
+func takeTurns(x *Experiment, e *scenarios.Experiment) {
+	duration := time.Duration(e.Workload.Duration).Seconds()
+	if x.Kind == Handshakes {
+		// There is no pool or cache to fill, only code and keys to touch once.
+		x.Warmup = time.Duration(e.Workload.Block).Seconds()
+	}
+	paced := slices.ContainsFunc(x.Arms, func(a Arm) bool { return a.Settings.Workload.Arrivals.Open() })
+	if x.Interleaved = x.Kind == Handshakes && !paced; x.Interleaved {
+		x.Block = time.Duration(e.Workload.Block).Seconds()
+		x.Seconds = duration / float64(x.Trials)
 		if x.Pairs = e.Workload.Pairs; x.Pairs > 0 {
 			x.Seconds = x.Block * float64(x.Pairs*len(x.Arms)) / float64(x.Trials)
 		}
-		starting += c.servers.speedSeconds(x.Arms, c.speed)
-	} else {
-		x.Seconds = x.Block * float64(len(x.Arms))
+		return
 	}
-	x.PlannedSeconds = keySeconds(x.Arms) + starting + warming + x.Seconds*float64(x.Trials)
-	return x
+	x.Block = duration
+	x.Seconds = duration * float64(len(x.Arms))
 }
 
 // rsaSeconds is what making one key takes on average; those of other types
@@ -128,7 +139,7 @@ func (c *compiler) arms(x *Experiment, e *scenarios.Experiment) {
 			arm.Name += "/" + strings.Join(names, ",")
 		}
 		if x.Kind == Handshakes {
-			arm.Settings = handshakeOnly(arm.Settings)
+			arm.Settings = arm.Settings.HandshakesOnly()
 		}
 		c.policy(base, &arm)
 		x.Arms = append(x.Arms, arm)
@@ -171,18 +182,6 @@ func (c *compiler) server(base string, arms []Arm) {
 			return
 		}
 	}
-}
-
-// handshakeOnly is the load of a handshake experiment: one viewer after the
-// other, a connection each, no cache.
-func handshakeOnly(s scenarios.Settings) scenarios.Settings {
-	s.Edge.Pool.Reuse = false
-	s.Edge.Cache.Capacity = 0
-	s.Workload.Arrivals = scenarios.Arrivals{Model: "closed"}
-	s.Workload.Objects = scenarios.Objects{Model: "one"}
-	s.Origin.Response.Size = 1
-	s.Origin.Response.Delay = 0
-	return s
 }
 
 // withControls adds what makes the figures of the others believable: the

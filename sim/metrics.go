@@ -149,11 +149,11 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 		// rule must hold at both.
 		arm.Metrics[name] = results.NewValue(name, float64(r.Max), int(r.N)).Within(float64(r.Min), float64(r.Max))
 	}
-	if x.Kind == Requests {
-		sent, span := float64(c.merged.Counts[countRequests]), x.Block*float64(good)
-		scheduled := sent + float64(c.merged.Counts[countDropped])
-		arm.Metrics["rate.offered"] = results.NewValue("rate.offered", scheduled/span, good)
-		arm.Metrics["rate.achieved"] = results.NewValue("rate.achieved", sent/span, good)
+	if !x.Interleaved {
+		if offered, achieved, ok := rates(c.merged.Counts); ok {
+			arm.Metrics["rate.offered"] = results.NewValue("rate.offered", offered, good)
+			arm.Metrics["rate.achieved"] = results.NewValue("rate.achieved", achieved, good)
+		}
 	}
 	return histogramMetrics(c, arm)
 }

@@ -18,7 +18,7 @@ type Kind string
 
 // The kinds of experiment.
 const (
-	Handshakes Kind = "handshakes" // connect, handshake, one small request, close
+	Handshakes Kind = "handshakes" // connect, handshake, one small request, close; n at once, or at a rate
 	Requests   Kind = "requests"   // viewers through cache and pool
 	Bypass     Kind = "bypass"     // attempts to pull without being the edge
 )
@@ -54,6 +54,7 @@ type Experiment struct {
 	Kind           Kind        `json:"kind"`
 	Trials         int         `json:"trials"`           // fresh edge and origin processes for every arm, each time
 	Block          float64     `json:"block"`            // seconds granted to one arm at a time
+	Interleaved    bool        `json:"interleaved"`      // short blocks in turn, for CPU; else each arm has one long block
 	Warmup         float64     `json:"warmup"`           // seconds, measured and thrown away
 	Seconds        float64     `json:"seconds"`          // of blocks in one trial, all arms together
 	Pairs          int         `json:"pairs,omitempty"`  // blocks of every arm in all trials; 0: as many as there is time for

@@ -77,7 +77,7 @@ func (p *pair) plant(ctx context.Context, count int64) {
 			worker = end.process
 		}
 		if _, err := grant(ctx, worker, Command{Type: msgPlant, Plant: &Plant{Spare: spare[i]}}, 0); err != nil {
-			p.fail(err)
+			p.fail(ctx, err)
 			return
 		}
 	}

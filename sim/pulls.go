@@ -31,6 +31,7 @@ type pullRecorder struct {
 	mu      sync.Mutex
 	discard bool
 	done    BlockDone
+	block   window
 	seen    map[string]string // what was really negotiated
 	wrong   error             // the first negotiation that the arm did not ask for
 }
@@ -40,10 +41,20 @@ func newPullRecorder(arm Arm) *pullRecorder {
 }
 
 // begin starts a block.
-func (r *pullRecorder) begin(b Block) {
+func (r *pullRecorder) begin(b Block, at window) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.discard, r.done = b.Discard, BlockDone{}
+	r.discard, r.done, r.block = b.Discard, BlockDone{}, at
+}
+
+// spent adds a block's span to what rates are taken over.
+func (r *pullRecorder) spent(span time.Duration) {
+	r.mu.Lock()
+	discard := r.discard
+	r.mu.Unlock()
+	if !discard {
+		r.results.Add(countSpan, int64(span))
+	}
 }
 
 // end returns what the block recorded, and the first negotiation that the
@@ -76,13 +87,14 @@ func (r *pullRecorder) skip(failure error) bool {
 	return r.discard
 }
 
-// dropped counts a viewer that found the edge full.
-func (r *pullRecorder) dropped() {
+// dropped counts a viewer that was due and found the edge full.
+func (r *pullRecorder) dropped(due time.Time) {
 	r.mu.Lock()
-	discard := r.discard
+	discard, block := r.discard, r.block
 	r.mu.Unlock()
 	if !discard {
 		r.results.Add(countDropped, 1)
+		block.due(r.results, due)
 	}
 }
 
@@ -98,6 +110,7 @@ func (r *pullRecorder) record(p pulled) {
 		r.early(x.Trace)
 	}
 	r.results.Add(countRequests, 1)
+	r.block.pulled(r.results, p, failure == nil)
 	r.results.Time(timeSendError, p.sent.Sub(p.due))
 	if failure != nil {
 		r.results.Add(countFailed, 1)
@@ -281,6 +294,13 @@ const (
 	countHandshakeFull    = "handshake.full"
 	countHandshakeResumed = "handshake.resumed"
 	countHandshakeFailed  = "handshake.failed"
+
+	countScheduled    = "rate.scheduled"     // arrivals due in their block
+	countSentInTime   = "rate.sent"          // of them, sent before it was over
+	countAnswered     = "rate.answered"      // answered, and not failed, before it was over
+	countSpan         = "rate.span"          // nanoseconds of blocks
+	countLateDue      = "rate.late.due"      // arrivals due in the second half of their block
+	countLateAnswered = "rate.late.answered" // answers, failures too, in that half
 
 	timeLatency   = "latency"
 	timeService   = "service"

@@ -50,7 +50,10 @@ func (r *run) finish(ctx context.Context, err error) {
 	if runtime.GOOS != "linux" {
 		v.Warnings = append(v.Warnings, "CPU figures are absent: the CPU clocks of other processes are read on Linux only")
 	}
-	if !v.Reconciled {
+	if len(v.Tallies) == 0 {
+		v.Reconciled = false // nothing was compared
+	}
+	if !v.Reconciled && len(v.Tallies)+len(r.result.Arms) > 0 {
 		v.Valid = false
 	}
 	r.result.Elapsed = time.Since(r.started).Seconds()
@@ -122,6 +125,9 @@ func environment() map[string]string {
 		results.EnvGo:       runtime.Version(),
 		results.EnvCores:    strconv.Itoa(runtime.NumCPU()),
 		results.EnvMaxProcs: "1",
+	}
+	for name, value := range workerSettings {
+		env[strings.ToLower(name)] = value
 	}
 	if model := cpuModel(); model != "" {
 		env[results.EnvCPU] = model

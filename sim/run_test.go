@@ -3,10 +3,12 @@ package sim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/originpull/originpull/results"
 )
@@ -270,6 +272,11 @@ func TestInterruptedRunKeepsWhatItHas(t *testing.T) {
 	if err := results.Validate(result); err != nil {
 		t.Error(err)
 	}
+	for i := range result.Arms {
+		if why := result.Arms[i].Error; strings.Contains(why, "did not answer") {
+			t.Errorf("%s: %s", result.Arms[i].Name, why)
+		}
+	}
 	if result.Conclude() != results.RunFailed {
 		t.Errorf("it concludes %q", result.Conclude())
 	}
@@ -336,5 +343,26 @@ experiments:
 	}
 	if len(result.Expectations) != 1 || !result.Expectations[0].Pass {
 		t.Errorf("expectations: %+v", result.Expectations)
+	}
+}
+
+// A long block under way when the run is interrupted says so.
+func TestInterruptedBlockSaysSo(t *testing.T) {
+	plan := compileText(t, "version: 1\nname: r\nworkload: {arrivals: {model: constant, rate: 20/s}, duration: 1h}\n")
+	r := newTestRun(t, plan)
+	lab, err := newLab()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	trials := r.trial(ctx, &plan.Experiments[0], 1, lab, func(ctx context.Context, pairs []*pair) {
+		time.AfterFunc(20*time.Millisecond, cancel)
+		pairs[0].block(ctx, Block{Seconds: 3600})
+	})
+	if !errors.Is(trials[0].err, errInterrupted) {
+		t.Errorf("the arm under way says %v", trials[0].err)
+	}
+	if trials[1].err != nil {
+		t.Errorf("the arm that waited says %v", trials[1].err)
 	}
 }

@@ -22,6 +22,9 @@ func oneBlock(ctx context.Context, x *Experiment, pairs []*pair, each func(*pair
 		p.block(ctx, Block{Seconds: x.Warmup, Discard: true})
 		p.block(ctx, Block{Seconds: x.Block})
 		p.closeWindow()
+		if x.Kind == Handshakes {
+			p.measureFloor(ctx)
+		}
 	}
 }
 

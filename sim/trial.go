@@ -17,6 +17,10 @@ import (
 // sample is never a zero.
 var errNothingMeasured = errors.New("the run ended before a block of it was measured")
 
+// errInterrupted is why an arm ends whose block was under way when the run was
+// interrupted.
+var errInterrupted = errors.New("interrupted")
+
 // askTimeout bounds a worker's answer beyond the time its block was granted.
 const askTimeout = 20 * time.Second
 
@@ -87,7 +91,9 @@ func (r *run) trial(ctx context.Context, x *Experiment, index int, lab *lab, bod
 		wg.Go(func() {
 			starting <- struct{}{}
 			defer func() { <-starting }()
-			if err := r.startPair(ctx, pairs[i], index, lab); err != nil {
+			if err := r.startPair(ctx, pairs[i], index, lab); ctx.Err() != nil && err != nil {
+				pairs[i].trial.err = errInterrupted
+			} else if err != nil {
 				pairs[i].trial.err = err
 			}
 		})
@@ -167,7 +173,7 @@ func (p *pair) block(ctx context.Context, b Block) {
 		}
 	}
 	if err != nil {
-		p.fail(err)
+		p.fail(ctx, err)
 		return
 	}
 	if !b.Discard {
@@ -203,7 +209,7 @@ func (p *pair) measureFloor(ctx context.Context) {
 	p.closeWindow()
 	answer, err := grant(ctx, p.edge, Command{Type: msgFloor}, floorSeconds)
 	if err != nil {
-		p.fail(err)
+		p.fail(ctx, err)
 		return
 	}
 	p.trial.floor = answer.Floor
@@ -222,9 +228,14 @@ func grant(ctx context.Context, worker *process, c Command, duration float64) (A
 	return worker.ask(detached, c)
 }
 
-// fail records why the pair is out. When the origin died the edge only sees
-// refused connections: the origin's own end is the better reason.
-func (p *pair) fail(err error) {
+// fail records why the pair is out. A block that the interrupt cut off is no
+// failure of its worker. When the origin died the edge only sees refused
+// connections: the origin's own end is the better reason.
+func (p *pair) fail(ctx context.Context, err error) {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		p.trial.err = errInterrupted
+		return
+	}
 	if early := p.origin.stop(); early != nil {
 		err = early
 	}
@@ -263,12 +274,12 @@ func (p *pair) drain(ctx context.Context) {
 	defer cancel()
 	answer, err := p.edge.ask(ctx, Command{Type: msgDrain})
 	if err != nil {
-		p.fail(err)
+		p.fail(ctx, err)
 		return
 	}
 	p.trial.edge = answer.Edge
 	if p.trial.origin, err = p.origin.drain(ctx); err != nil {
-		p.fail(err)
+		p.fail(ctx, err)
 		return
 	}
 	if p.trial.edge == nil || p.trial.origin == nil {

@@ -124,20 +124,29 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 		before := w.edge.Stats().Pool
 		w.before = &before
 	}
-	w.recorder.begin(b)
-	started := time.Now()
-	var err error
-	if w.arm.Settings.Workload.Arrivals.Model == "closed" {
-		w.closedLoop(ctx, started.Add(seconds(b.Seconds)))
+	granted := window{started: time.Now(), length: seconds(b.Seconds)}
+	if w.closed(b) {
+		w.recorder.begin(b, window{})
+		w.closedLoop(ctx, granted.started.Add(granted.length))
+		w.recorder.spent(time.Since(granted.started))
 	} else {
-		err = w.openLoop(ctx, started, seconds(b.Seconds))
-	}
-	if err != nil {
-		return BlockDone{}, err
+		w.recorder.begin(b, granted)
+		if err := w.openLoop(ctx, granted.started, granted.length); err != nil {
+			return BlockDone{}, err
+		}
+		w.recorder.spent(granted.length)
 	}
 	done, err := w.recorder.end()
-	done.Seconds = time.Since(started).Seconds()
+	done.Seconds = time.Since(granted.started).Seconds()
 	return done, err
+}
+
+// closed reports whether viewers wait for their answers in a block. The warm-up
+// of handshakes always does: a schedule may have nobody come in so short a
+// time, and then no session would be there to resume.
+func (w *edgeWorker) closed(b Block) bool {
+	workload := &w.arm.Settings.Workload
+	return !workload.Arrivals.Open() || b.Discard && workload.Mode == string(Handshakes)
 }
 
 // closedLoop: each viewer asks again as soon as it has its answer.
@@ -195,7 +204,7 @@ func (w *edgeWorker) openLoop(ctx context.Context, started time.Time, duration t
 		select {
 		case slots <- struct{}{}:
 		default:
-			w.recorder.dropped()
+			w.recorder.dropped(due)
 			continue
 		}
 		wg.Go(func() {

@@ -34,14 +34,14 @@ func TestPresetsFitTheDocument(t *testing.T) {
 // compiles, over either kind of workload.
 func TestEveryPresetIsUsable(t *testing.T) {
 	for _, p := range edge.Presets() {
-		for _, mode := range []string{"requests", "handshakes"} {
+		for mode, pool := range map[string]string{"requests": "{idleTimeout: 5s}", "handshakes": "{}"} {
 			s, err := scenarios.Load(scenarios.Source{
 				File: "x.yaml", Presets: presetTable(),
 				Content: fmt.Appendf(nil, `
 version: 1
-edge: {preset: %s, protocol: h1, identity: own, pool: {idleTimeout: 5s}, tls: {version: "1.3", group: x25519, resumption: false, verify: true}}
+edge: {preset: %s, protocol: h1, identity: own, pool: %s, tls: {version: "1.3", group: x25519, resumption: false, verify: true}}
 workload: {mode: %s}
-`, p.Name, mode),
+`, p.Name, pool, mode),
 			})
 			if err != nil {
 				t.Errorf("%s, %s: %v", p.Name, mode, err)

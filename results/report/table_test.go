@@ -292,3 +292,17 @@ func TestEfficiencyAndNegotiation(t *testing.T) {
 	r.Arms = r.Arms[1:]
 	contains(t, render(t, "table", r, Options{}), "Efficiency, of edge/origin", "54/38 %", "Negotiated: TLS 1.3, p256, TLS_X, after a HelloRetryRequest.")
 }
+
+// A generator that did not keep its rate is never called on time.
+func TestAGeneratorWithoutItsRateIsNotOnTime(t *testing.T) {
+	r := &results.Result{Complete: true, Validity: results.Validity{Generator: map[string]results.Generator{
+		"h/x": {SendErrorP99: 0.1, Scheduled: 100, Sent: 90},
+	}}}
+	report := render(t, "table", r, Options{})
+	contains(t, report, "generator NOT at its rate, though 99 of 100", "rate not met in: h/x (90 of 100 requests sent in their block)")
+	if strings.Contains(report, "on time") {
+		t.Errorf("it is called on time:\n%s", report)
+	}
+	r.Validity.Generator["h/x"] = results.Generator{SendErrorP99: 0.1, Scheduled: 100, Sent: 100, RateMet: true}
+	contains(t, render(t, "table", r, Options{}), "on time: 99 of 100")
+}
