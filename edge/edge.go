@@ -11,6 +11,7 @@ import (
 
 	"github.com/originpull/originpull/edge/cache"
 	"github.com/originpull/originpull/edge/pool"
+	"github.com/originpull/originpull/wire"
 )
 
 // Config is one edge.
@@ -75,15 +76,17 @@ func New(cfg Config) (*Edge, error) {
 	return &Edge{cfg: cfg, pool: p, cache: c}, nil
 }
 
-// Prewarm makes the pool's Config.Prewarm connections before anybody asks.
-func (e *Edge) Prewarm(ctx context.Context) error {
+// Prewarm makes the pool's Config.Prewarm connections before anybody asks, and
+// returns their traces.
+func (e *Edge) Prewarm(ctx context.Context) ([]*wire.Trace, error) {
 	if e.cfg.Pool.Prewarm == 0 {
-		return nil
+		return nil, nil
 	}
-	if err := e.pool.Prewarm(ctx, &e.cfg.Target); err != nil {
-		return fmt.Errorf("prewarming the edge's pool: %w", err)
+	traces, err := e.pool.Prewarm(ctx, &e.cfg.Target)
+	if err != nil {
+		return traces, fmt.Errorf("prewarming the edge's pool: %w", err)
 	}
-	return nil
+	return traces, nil
 }
 
 // Pull answers a viewer. The error is that of the origin pull, or the
