@@ -22,6 +22,7 @@ func init() {
 		CannotTell: []string{
 			"the number of body bytes: replies are counted with the size that was configured",
 			"which peers the allowlist turned away: it counts them and writes nothing down",
+			"how connections over HTTP/2 ended that began and made no request: they are counted as accepted only",
 		},
 		binaries: []string{"haproxy"},
 		identify: identifyHAProxy,

@@ -16,6 +16,7 @@ func init() {
 		CannotTell: []string{
 			"the port of a peer whose handshake failed: the error log names addresses only",
 			"whether a handshake that no request followed was full or resumed",
+			"how connections over HTTP/2 ended that made no request: they are counted as accepted only",
 		},
 		binaries: []string{"nginx"},
 		identify: identifyNginx,

@@ -9,9 +9,11 @@ import (
 )
 
 // poolConfig is the pool that an arm asks for.
-func poolConfig(p scenarios.Pool) pool.Config {
+func poolConfig(e *scenarios.Edge) pool.Config {
+	p := e.Pool
 	cfg := pool.Config{
 		Reuse: p.Reuse, IdleTimeout: time.Duration(p.IdleTimeout), MaxConnections: p.MaxConnections,
+		DialTimeout: time.Duration(e.Retry.ConnectTimeout), ResponseTimeout: time.Duration(e.Retry.ResponseTimeout),
 		MaxAge: time.Duration(p.MaxAge), MaxUses: p.MaxUses, Order: pool.Order(p.Order), Prewarm: p.Prewarm,
 		MaxWaiting: p.MaxWaiting, WaitTimeout: time.Duration(p.WaitTimeout),
 		Retry:   pool.Retry{Attempts: p.Retries.Attempts, Connect: p.Retries.Connect},

@@ -13,10 +13,10 @@ import (
 // TestPoolSettingsReachThePool: each setting of a scenario, and the defaults,
 // which are the pool's own.
 func TestPoolSettingsReachThePool(t *testing.T) {
-	got := poolConfig(scenarios.Pool{
+	got := poolConfig(&scenarios.Edge{Pool: scenarios.Pool{
 		Reuse: true, IdleTimeout: 1, MaxConnections: 2, MaxAge: 3, MaxUses: 4, Order: "fifo", Prewarm: 5, MaxWaiting: 6, WaitTimeout: 7,
 		Retries: scenarios.Retries{Attempts: 8, Methods: "get", Connect: true}, Circuit: scenarios.Circuit{Failures: 9, Open: 10},
-	})
+	}})
 	want := pool.Config{
 		Reuse: true, IdleTimeout: 1, MaxConnections: 2, MaxAge: 3, MaxUses: 4, Order: pool.FIFO, Prewarm: 5, MaxWaiting: 6, WaitTimeout: 7,
 		Retry: pool.Retry{Attempts: 8, Methods: []string{"GET", "HEAD"}, Connect: true}, Circuit: pool.Circuit{Failures: 9, Open: 10},
@@ -24,12 +24,14 @@ func TestPoolSettingsReachThePool(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if none := poolConfig(scenarios.Pool{Retries: scenarios.Retries{Methods: "none"}}).Retry.Methods; none == nil || len(none) != 0 {
+	if none := poolConfig(&scenarios.Edge{Pool: scenarios.Pool{Retries: scenarios.Retries{Methods: "none"}}}).Retry.Methods; none == nil || len(none) != 0 {
 		t.Errorf("none is %v, and nil is the default", none)
 	}
-	got = poolConfig(scenarios.Defaults().Edge.Pool)
+	defaults := scenarios.Defaults()
+	got = poolConfig(&defaults.Edge)
 	want = pool.Config{
 		Reuse: true, IdleTimeout: 5 * time.Second, MaxConnections: 64, Order: pool.LIFO,
+		DialTimeout: 5 * time.Second, ResponseTimeout: 30 * time.Second,
 		Retry: pool.Retry{Attempts: 2}, Circuit: pool.Circuit{Open: 10 * time.Second},
 	}
 	if !reflect.DeepEqual(got, want) {

@@ -31,8 +31,10 @@ type Config struct {
 	Circuit     Circuit
 }
 
+// DefaultDialTimeout is Config.DialTimeout where that is 0.
+const DefaultDialTimeout = 5 * time.Second
+
 const (
-	defaultDialTimeout      = 5 * time.Second
 	defaultHandshakeTimeout = 5 * time.Second
 	defaultResponseTimeout  = 30 * time.Second
 	defaultMaxBody          = 64 << 20
@@ -97,8 +99,11 @@ type Target struct {
 	Protocol Protocol
 	// Early sends the first request of a resumed H3 connection in 0-RTT when
 	// it is a GET or HEAD: whoever records it can send it again.
-	Early  bool
-	Dialer wire.Dialer // its Network must be comparable; a Timeout replaces Config.DialTimeout
+	Early bool
+	// MustBeAsked makes a full handshake in which the origin does not ask for
+	// the client's certificate a failure, before any request is sent.
+	MustBeAsked bool
+	Dialer      wire.Dialer // its Network must be comparable; a Timeout replaces Config.DialTimeout
 }
 
 // Stage is where an exchange failed.

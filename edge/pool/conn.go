@@ -79,7 +79,12 @@ func (l *lane) dialNow(ctx context.Context, t *Target, x *Exchange) (*conn, erro
 		limit := l.pool.cfg.HandshakeTimeout
 		ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no handshake within %s: %w", limit, os.ErrDeadlineExceeded))
 		defer cancel()
-		if c.tls, x.Trace, err = wire.Handshake(ctx, c.wire, l.tls); err != nil {
+		ctx, a := t.expect(ctx)
+		c.tls, x.Trace, err = wire.Handshake(ctx, c.wire, l.tls)
+		if err == nil {
+			err = a.check(x.Trace)
+		}
+		if err != nil {
 			if ctx.Err() != nil {
 				err = context.Cause(ctx)
 			}

@@ -28,6 +28,9 @@ const (
 
 // checkProtocol reports what cannot be.
 func (t *Target) checkProtocol() error {
+	if t.Early && t.MustBeAsked {
+		return errors.New("a request in 0-RTT is sent before the origin can ask for a certificate: give up one of the two")
+	}
 	switch t.Protocol {
 	case "", H1, H2:
 		if t.Early {
@@ -76,11 +79,17 @@ func (l *lane) connectQUIC(ctx context.Context, t *Target, x *Exchange) (*conn, 
 	limit := p.cfg.HandshakeTimeout
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no handshake within %s: %w", limit, os.ErrDeadlineExceeded))
 	defer cancel()
+	ctx, a := t.expect(ctx)
 	line, trace, err := wire.HandshakeQUIC(ctx, packets, wire.QUICConfig{
 		Target: t.Address, TLS: l.tls, Early: t.Early,
 		Idle: p.cfg.ResponseTimeout + p.cfg.IdleTimeout, // the pool's own timers come first
 	})
 	x.Trace = trace
+	if err == nil {
+		if err = a.check(trace); err != nil {
+			_ = line.Close(uint64(http3.ErrCodeNoError)) // the failure is told already
+		}
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)

@@ -22,7 +22,7 @@ type laneKey struct {
 	tls                  *tls.Config
 	source               netip.Addr
 	protocol             Protocol
-	early                bool
+	early, mustBeAsked   bool
 	network              wire.Network
 }
 
@@ -77,6 +77,9 @@ func newLane(p *Pool, t *Target) *lane {
 		}
 		if l.tls.ClientSessionCache != nil {
 			l.tls.ClientSessionCache = tls.NewLRUClientSessionCache(sessions)
+		}
+		if t.MustBeAsked {
+			noteAsked(l.tls)
 		}
 	}
 	return l

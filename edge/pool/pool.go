@@ -36,7 +36,7 @@ func New(cfg Config) (*Pool, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	cfg.DialTimeout = cmp.Or(cfg.DialTimeout, defaultDialTimeout)
+	cfg.DialTimeout = cmp.Or(cfg.DialTimeout, DefaultDialTimeout)
 	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, defaultHandshakeTimeout)
 	cfg.ResponseTimeout = cmp.Or(cfg.ResponseTimeout, defaultResponseTimeout)
 	cfg.MaxBody = cmp.Or(cfg.MaxBody, defaultMaxBody)
@@ -155,7 +155,7 @@ func (p *Pool) enter(t *Target) (*lane, error) {
 	key := laneKey{
 		address: t.Address, serverName: t.ServerName, identity: t.Identity, tls: t.TLS,
 		source: t.Dialer.Source, network: t.Dialer.Network,
-		protocol: t.Protocol, early: t.Early,
+		protocol: t.Protocol, early: t.Early, mustBeAsked: t.MustBeAsked,
 	}
 	l := p.lanes[key]
 	if l == nil {
