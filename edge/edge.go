@@ -14,6 +14,7 @@ import (
 
 	"github.com/originpull/originpull/edge/cache"
 	"github.com/originpull/originpull/edge/pool"
+	"github.com/originpull/originpull/wire"
 )
 
 // Config is one edge.
@@ -104,18 +105,21 @@ func (e *Edge) pool() *pool.Pool {
 	return e.pools[e.cfg.Topology.pool(draw(e.cfg.Seed, e.pulls.Add(1)))]
 }
 
-// Prewarm makes the Config.Prewarm connections of every pool before anybody
-// asks; an edge with a parent dials none.
-func (e *Edge) Prewarm(ctx context.Context) error {
+// Prewarm makes Config.Pool.Prewarm connections in every pool before anybody
+// asks, and returns their traces. An edge with a Parent dials no origin.
+func (e *Edge) Prewarm(ctx context.Context) ([]*wire.Trace, error) {
 	if e.cfg.Pool.Prewarm == 0 || e.cfg.Parent != nil {
-		return nil
+		return nil, nil
 	}
+	var all []*wire.Trace
 	for _, p := range e.pools {
-		if err := p.Prewarm(ctx, &e.cfg.Target); err != nil {
-			return fmt.Errorf("prewarming the edge's pool: %w", err)
+		traces, err := p.Prewarm(ctx, &e.cfg.Target)
+		all = append(all, traces...)
+		if err != nil {
+			return all, fmt.Errorf("prewarming the edge's pool: %w", err)
 		}
 	}
-	return nil
+	return all, nil
 }
 
 // Pull answers a viewer. The error is that of the origin pull, or the

@@ -12,8 +12,8 @@ import (
 func poolConfig(e *scenarios.Edge) pool.Config {
 	p := &e.Pool
 	cfg := pool.Config{
-		DialTimeout: time.Duration(e.Retry.ConnectTimeout), ResponseTimeout: time.Duration(e.Retry.ResponseTimeout),
 		Reuse: p.Reuse, IdleTimeout: time.Duration(p.IdleTimeout), MaxConnections: p.MaxConnections,
+		DialTimeout: time.Duration(e.Retry.ConnectTimeout), ResponseTimeout: time.Duration(e.Retry.ResponseTimeout),
 		MaxAge: time.Duration(p.MaxAge), MaxUses: p.MaxUses, Order: pool.Order(p.Order), Prewarm: p.Prewarm,
 		MaxWaiting: p.MaxWaiting, WaitTimeout: time.Duration(p.WaitTimeout),
 		Retry:   pool.Retry{Attempts: p.Retries.Attempts, Connect: p.Retries.Connect},

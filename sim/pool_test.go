@@ -100,6 +100,9 @@ experiments:
 	if n := metric("warm", "pool.connects"); n != 0 || metric("warm", "reuse.ratio") != 1 {
 		t.Errorf("warm: %v connections more", n)
 	}
+	if labels := result.Arm("p/pool=warm").Labels; labels["protocol"] != "h1" || labels["tls.version"] != "1.3" || labels["group"] != "x25519" {
+		t.Errorf("warm: labels %v", labels)
+	}
 	if metric("narrow", "pool.wait.count") == 0 || metric("narrow", "pool.connects") > 1 {
 		t.Error("narrow: nothing waited")
 	}

@@ -115,8 +115,12 @@ func (w *edgeWorker) countPool() {
 // block lets viewers come for the granted time.
 func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 	if !w.warm {
-		if err := w.edge.Prewarm(ctx); err != nil {
+		traces, err := w.edge.Prewarm(ctx)
+		if err != nil {
 			return BlockDone{}, err
+		}
+		for _, trace := range traces {
+			w.recorder.negotiated(trace)
 		}
 		w.warm = true
 	}

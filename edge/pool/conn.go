@@ -26,8 +26,10 @@ type conn struct {
 	resumed       bool
 	local, remote netip.AddrPort
 	made          time.Time
-	uses          int64 // requests sent; its user's, or over HTTP/2 the pool's lock's
-	prewarmed     bool  // and not yet found out to be refused; guarded by the pool's lock
+	uses          int64       // requests sent; its user's, or over HTTP/2 the pool's lock's
+	early         *wire.Trace // of a connection made beforehand, unless it was refused; guarded by the pool's lock
+	handed        int64       // bytes that TLS was given of it, tickets included, when poll has read
+	tallied       int64       // of early.Received
 
 	out []byte
 	in  reader
@@ -243,6 +245,9 @@ func (c *conn) quiet() bool {
 // close says goodbye. Who has left already does not hear it, so there is
 // nothing to report.
 func (c *conn) close() {
+	if c.early != nil && c.uses == 0 && c.h2 == nil {
+		c.poll() // its tickets are bytes of its handshake
+	}
 	switch {
 	case c.h3 != nil:
 		c.h3.close()

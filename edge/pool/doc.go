@@ -10,8 +10,9 @@
 //     that nobody asked for.
 //  3. Without one a connection is dialled, unless the [Circuit] is open; or, at
 //     [Config.MaxConnections], the request waits its turn, first come, first
-//     served, within the bounds of [Config.MaxWaiting] and WaitTimeout. A target that must
-//     be asked for its certificate, and is not, fails before a request is sent.
+//     served, within the bounds of [Config.MaxWaiting] and WaitTimeout. A
+//     target that must be asked for its certificate, and is not, fails before a
+//     request is sent.
 //     Over HTTP/3 that is a QUIC connection with a socket of its own, which
 //     carries one request at a time like any other; quic-go is its codec.
 //     Over HTTP/2 a connection carries as many requests at once as the origin's

@@ -332,6 +332,7 @@ func (l *lane) count(c *conn, reason string) {
 	l.pool.stats.Open--
 	l.pool.stats.Closed[reason]++
 	l.pool.stats.PerConnection[c.uses]++
+	l.pool.complete(c)
 	if reason == ReasonIdle {
 		l.pool.stats.IdleClosed++
 	}

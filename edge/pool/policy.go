@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/originpull/originpull/wire"
 )
 
 // Order is which idle connection is used next.
@@ -109,25 +111,29 @@ func (c *conn) worn(now time.Time) string {
 }
 
 // Prewarm makes Config.Prewarm connections to t, as far as there are places,
-// and keeps them idle. It returns when all are made; the error is that of the
-// first that could not be.
+// and keeps them idle. It returns the traces of those that were made, when all
+// are, with the error of the first that could not be.
 //
 // Note: with TLS 1.3 such a connection counts as a full or resumed handshake
 // before the origin has judged the client's certificate; if its first request
 // shows a refusal, it is counted as failed instead.
-func (p *Pool) Prewarm(ctx context.Context, t *Target) error {
+func (p *Pool) Prewarm(ctx context.Context, t *Target) ([]*wire.Trace, error) {
 	if err := t.checkProtocol(); err != nil {
-		return err
+		return nil, err
 	}
 	l, err := p.enter(t)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer p.busy.Done()
 	if !p.cfg.Reuse {
-		return errors.New("connections that are not kept cannot be made beforehand: switch reuse on, or prewarm off")
+		return nil, errors.New("connections that are not kept cannot be made beforehand: switch reuse on, or prewarm off")
 	}
-	made := make(chan error)
+	type outcome struct {
+		trace *wire.Trace
+		err   error
+	}
+	made := make(chan outcome)
 	started := 0
 	for range p.cfg.Prewarm {
 		p.mu.Lock()
@@ -143,17 +149,24 @@ func (p *Pool) Prewarm(ctx context.Context, t *Target) error {
 			break
 		}
 		started++
-		go func() { made <- l.prewarm(ctx, t) }()
+		go func() {
+			trace, err := l.prewarm(ctx, t)
+			made <- outcome{trace, err}
+		}()
 	}
+	var traces []*wire.Trace
 	for range started {
-		if failed := <-made; failed != nil && err == nil {
-			err = failed
+		switch o := <-made; {
+		case o.err == nil:
+			traces = append(traces, o.trace)
+		case err == nil:
+			err = o.err
 		}
 	}
-	return err
+	return traces, err
 }
 
-func (l *lane) prewarm(ctx context.Context, t *Target) error {
+func (l *lane) prewarm(ctx context.Context, t *Target) (*wire.Trace, error) {
 	p := l.pool
 	x := Exchange{Start: time.Now(), Remote: t.Address}
 	c, err := l.dial(ctx, t, &x)
@@ -163,19 +176,36 @@ func (l *lane) prewarm(ctx context.Context, t *Target) error {
 			l.undialed(err, x.Failed, ctx.Err() != nil)
 			p.mu.Unlock()
 		}
-		return fmt.Errorf("a connection to %s beforehand: %w", t.Address, err)
+		return nil, fmt.Errorf("a connection to %s beforehand: %w", t.Address, err)
 	}
 	p.mu.Lock()
 	p.stats.Prewarmed++
-	c.prewarmed, c.uses = true, 0
+	c.early, c.tallied, c.uses = x.Trace, x.Trace.Received, 0
 	p.tally(c, x.Trace)
+	trace := *x.Trace // the first reply completes the connection's own
 	p.mu.Unlock()
 	if l.shared {
 		l.leave(c, "")
 	} else {
 		l.release(c)
 	}
-	return nil
+	return &trace, nil
+}
+
+// complete adds what came after a handshake that was counted beforehand: its
+// session tickets. The lock is held, and c is closed.
+func (p *Pool) complete(c *conn) {
+	if c.early == nil || c.tls == nil {
+		return
+	}
+	received := c.early.Received
+	switch {
+	case c.h2 != nil:
+		received = max(received, c.h2.tap.begun())
+	case !c.answered.Load():
+		received = max(received, c.handed)
+	}
+	p.stats.HandshakeReceived += received - c.tallied
 }
 
 // poll looks whether c, which has carried no request, is fit for one. Over TLS
@@ -190,8 +220,19 @@ func (c *conn) poll() bool {
 	}
 	c.wire.Poll(true)
 	var unasked [1]byte
-	_, err := c.tls.Read(unasked[:])
+	n, err := c.tls.Read(unasked[:])
 	c.wire.Poll(false)
+	_, c.handed = c.wire.Handed()
 	var timeout interface{ Timeout() bool }
-	return errors.As(err, &timeout) && timeout.Timeout() && c.quiet()
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return c.quiet()
+	}
+	if last := c.wire.RecordStart(); n > 0 || c.handed-last < leastTicket {
+		c.handed = last
+	}
+	return false
 }
+
+// leastTicket is shorter than any record with a ticket, in bytes, and longer
+// than one with an alert.
+const leastTicket = 64

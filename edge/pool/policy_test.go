@@ -163,8 +163,9 @@ func TestPrewarm(t *testing.T) {
 	overEach(t, func(t *testing.T, o *standardOrigin, target *Target) {
 		target.TLS = wire.Profile{Version: "1.3", Group: "x25519", Resumption: true}.Client(target.TLS)
 		p := newPool(t, Config{Reuse: true, Prewarm: 3, MaxConnections: 2})
-		if err := p.Prewarm(t.Context(), target); err != nil {
-			t.Fatal(err)
+		traces, err := p.Prewarm(t.Context(), target)
+		if err != nil || len(traces) != 2 || traces[0].Version != "1.3" || traces[0].ALPN != map[Protocol]string{H2: "h2"}[target.Protocol] {
+			t.Fatalf("traces %+v: %v", traces, err)
 		}
 		s := p.Stats()
 		if s.Prewarmed != 2 || s.HandshakesFull != 2 || s.Open != 2 || s.HandshakeSent == 0 {
@@ -188,6 +189,57 @@ func TestPrewarm(t *testing.T) {
 	})
 }
 
+// TestPrewarmedBytes: what a handshake takes does not depend on when it is
+// made, nor on whether anything follows; tickets are part of it.
+func TestPrewarmedBytes(t *testing.T) {
+	overEach(t, func(t *testing.T, o *standardOrigin, target *Target) {
+		target.TLS = wire.Profile{Version: "1.3", Group: "x25519", Resumption: true}.Client(target.TLS)
+		received := func(prewarm int, use bool) int64 {
+			p := newPool(t, Config{Reuse: true, Prewarm: prewarm})
+			if _, err := p.Prewarm(t.Context(), target); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			if use {
+				do(t, p, target)
+			}
+			if err := p.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s := p.Stats()
+			reconcile(t, s)
+			if s.HandshakesFull != 1 {
+				t.Errorf("stats %+v", s)
+			}
+			return s.HandshakeReceived
+		}
+		want := received(0, true)
+		const derSlack = 8
+		for _, use := range []bool{true, false} {
+			if d := received(1, use) - want; max(d, -d) > derSlack {
+				t.Errorf("used %v: %d bytes more than the %d of one made when needed", use, d, want)
+			}
+		}
+		// The origin's goodbye is none of them.
+		p := newPool(t, Config{Reuse: true, Prewarm: 1})
+		if _, err := p.Prewarm(t.Context(), target); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if err := o.server.Close(); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+		if d := p.Stats().HandshakeReceived - want; max(d, -d) > derSlack {
+			t.Errorf("%d bytes more than %d, with the origin's goodbye", d, want)
+		}
+		o.served.Wait()
+	})
+}
+
 // TestPrewarmedAndRefused: only the first request tells.
 func TestPrewarmedAndRefused(t *testing.T) {
 	bubble(t, func(t *testing.T, network *wire.Model) {
@@ -196,7 +248,7 @@ func TestPrewarmedAndRefused(t *testing.T) {
 		p := newPool(t, Config{Reuse: true, Prewarm: 1})
 		target := l.target(modelled, "", modern)
 		target.Dialer.Network = network
-		if err := p.Prewarm(t.Context(), target); err != nil {
+		if _, err := p.Prewarm(t.Context(), target); err != nil {
 			t.Fatal(err)
 		}
 		var resp Response
@@ -205,15 +257,17 @@ func TestPrewarmedAndRefused(t *testing.T) {
 		if s := done(t, p, o); s.HandshakesFailed != 1 || s.HandshakesFull != 0 {
 			t.Errorf("stats %+v", s)
 		}
-		if p := newPool(t, Config{Prewarm: 1}); p.Prewarm(t.Context(), target) == nil || p.Close() != nil {
-			t.Error("connections that are not kept are made beforehand")
-		}
-		p = newPool(t, Config{Reuse: true, Prewarm: 2})
-		if err := p.Prewarm(t.Context(), target); err == nil {
-			t.Error("nobody listens, and there is no error")
-		}
-		if err := p.Close(); err != nil {
-			t.Error(err)
+		for _, cfg := range []Config{
+			{Prewarm: 1},              // what is not kept cannot be made beforehand
+			{Reuse: true, Prewarm: 2}, // nobody listens any more
+		} {
+			p := newPool(t, cfg)
+			if traces, err := p.Prewarm(t.Context(), target); err == nil || traces != nil {
+				t.Errorf("%+v: %v, %v", cfg, traces, err)
+			}
+			if err := p.Close(); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }
@@ -551,7 +605,7 @@ func TestPollNoticesData(t *testing.T) {
 				target := l.target(modelled, "one", wire.Profile{Version: "1.3", Group: "x25519", Resumption: true})
 				target.Dialer.Network = network
 				p := newPool(t, Config{Reuse: true, Prewarm: 1})
-				if err := p.Prewarm(t.Context(), target); err != nil {
+				if _, err := p.Prewarm(t.Context(), target); err != nil {
 					t.Fatal(err)
 				}
 				time.Sleep(time.Second)

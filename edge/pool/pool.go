@@ -222,10 +222,12 @@ func (p *Pool) settle(c *conn, x *Exchange, refused bool) {
 	if !c.lane.shared { // else counted where its stream was taken
 		c.uses++
 	}
-	if refused && c.prewarmed && !c.answered.Load() {
-		c.prewarmed = false
+	if refused && c.early != nil && !c.answered.Load() {
 		*p.kind(c)--
 		p.stats.HandshakesFailed++
+		p.stats.HandshakeSent -= c.early.Sent
+		p.stats.HandshakeReceived -= c.tallied
+		c.early = nil
 	}
 	if !x.FirstByte.IsZero() {
 		c.answered.Store(true)

@@ -34,7 +34,7 @@ func (p *Pool) exchangeShared(ctx context.Context, c *conn, req *Request, resp *
 	reply, err := c.h2.roundTrip(ctx, &p.cfg, req, resp)
 	x.FirstByte = reply.first
 	if !x.Reused && !reply.first.IsZero() {
-		x.Trace.MarkStreamByte(c.h2.tap.received, reply.first)
+		x.Trace.MarkStreamByte(c.h2.tap.begun(), reply.first)
 	}
 	p.settle(c, x, err != nil && isAlert(err) && reply.first.IsZero())
 	switch {
