@@ -6,10 +6,10 @@ TOOLS := $(CURDIR)/.tools
 FUZZTIME ?= 15s
 
 .DEFAULT_GOAL := help
-.PHONY: help build servers test race lint fmt fuzz golden cover cross tidy clean
+.PHONY: help build servers test race lint fmt fuzz golden cover cross tidy bench-peers bench-handshakes clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
 build: ## build bin/originpull
 	$(GO) build -o bin/originpull ./cmd/originpull
@@ -50,6 +50,13 @@ golden: ## rewrite the golden files
 
 cover: ## test coverage per package
 	$(GO) test -cover ./...
+
+bench-peers: build ## compare with public load tools; ARGS="--only pace --out docs/performance.md --note docs/performance-notes.md"
+	@.ci/peers
+	@PATH=$$PATH:/usr/sbin $(GO) run ./bench/peers $(ARGS)
+
+bench-handshakes: ARGS ?= --only connections-1.3,connections-1.2
+bench-handshakes: bench-peers ## of that, the handshakes alone
 
 clean: ## remove what was built
 	rm -rf bin .tools
