@@ -25,8 +25,7 @@ type conn struct {
 	resumed       bool
 	local, remote netip.AddrPort
 
-	out []byte
-	in  reader
+	in reader
 
 	isIdle    bool      // guarded by the pool's lock
 	idleSince time.Time // likewise
@@ -66,7 +65,7 @@ func (l *lane) dial(ctx context.Context, t *Target, x *Exchange) (*conn, error) 
 		}
 		c.stream, c.resumed = c.tls, x.Trace.Resumed
 	}
-	c.in = reader{source: c.stream, trace: x.Trace, conn: c.wire}
+	c.in = reader{source: c.stream, trace: x.Trace, conn: c.wire, known: &l.known}
 	return c, nil
 }
 
@@ -171,8 +170,9 @@ func (c *conn) deadline() {
 
 func (c *conn) send(req *Request, resp *Response) (bool, error) {
 	cfg := c.lane.pool.cfg
-	c.out = req.appendTo(c.out[:0], !cfg.Reuse)
-	_, broken := c.stream.Write(c.out)
+	out := req.appendTo(borrow()[:0], !cfg.Reuse)
+	_, broken := c.stream.Write(out)
+	giveBack(out)
 	if broken == nil && len(req.Body) > inlineBody {
 		_, broken = c.stream.Write(req.Body)
 	}
