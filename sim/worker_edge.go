@@ -113,6 +113,9 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 
 // closedLoop: each viewer asks again as soon as it has its answer.
 func (w *edgeWorker) closedLoop(ctx context.Context, until time.Time) {
+	// Closing the edge ends every pull at once. To watch the context in each
+	// would cost one in twenty requests.
+	defer context.AfterFunc(ctx, func() { _ = w.edge.Close() })()
 	viewers := max(1, w.arm.Settings.Workload.Concurrency)
 	if viewers == 1 {
 		w.viewer(ctx, until)
@@ -126,12 +129,13 @@ func (w *edgeWorker) closedLoop(ctx context.Context, until time.Time) {
 }
 
 func (w *edgeWorker) viewer(ctx context.Context, until time.Time) {
+	pulling := context.WithoutCancel(ctx)
 	for ctx.Err() == nil {
 		w.mu.Lock()
 		path := w.objects.path()
 		w.mu.Unlock()
 		now := time.Now()
-		w.pull(ctx, path, now, now)
+		w.pull(pulling, path, now, now)
 		if !time.Now().Before(until) {
 			return
 		}
