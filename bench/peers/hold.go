@@ -17,10 +17,12 @@ import (
 	"github.com/originpull/originpull/wire"
 )
 
-// hold fills a pool with idle connections and says what they take.
+// hold fills a pool with idle connections and says what they take. Its input
+// is what to hold and then one value for every request that has arrived.
 func hold(in io.Reader, out io.Writer) error {
 	var told holding
-	if err := json.NewDecoder(in).Decode(&told); err != nil {
+	arrivals := json.NewDecoder(in)
+	if err := arrivals.Decode(&told); err != nil {
 		return fmt.Errorf("reading what to hold: %w", err)
 	}
 	target, err := holdTarget(told)
@@ -35,7 +37,7 @@ func hold(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := fill(p, target, told.Connections); err != nil {
+	if err := fill(p, target, told.Connections, arrivals); err != nil {
 		return errors.Join(err, p.Close())
 	}
 	resident, err := residentAfterCollection()
@@ -67,11 +69,20 @@ func holdTarget(told holding) (*pool.Target, error) {
 	}, nil
 }
 
-// fill makes one request on each of n connections, all at once.
-func fill(p *pool.Pool, target *pool.Target, n int) error {
+// atOnce is how many connections are being made at a time: what thousands of
+// handshakes at once leave behind is not what idle connections take.
+const atOnce = 32
+
+// fill makes one request on each of n connections.
+func fill(p *pool.Pool, target *pool.Target, n int, arrivals *json.Decoder) error {
 	var wg sync.WaitGroup
 	failures := make(chan error, n)
-	for range n {
+	var arrived error
+	for i := range n {
+		if i >= atOnce && arrived == nil {
+			var count int
+			arrived = arrivals.Decode(&count)
+		}
 		wg.Go(func() {
 			var response pool.Response
 			_, err := p.Do(context.Background(), target, &pool.Request{Method: "GET", Host: originHost, Path: "/o/0"}, &response)
@@ -88,7 +99,7 @@ func fill(p *pool.Pool, target *pool.Target, n int) error {
 	for err := range failures {
 		return fmt.Errorf("%d of %d requests failed, the first: %w", len(failures)+1, n, err)
 	}
-	return nil
+	return arrived
 }
 
 func residentAfterCollection() (int64, error) {

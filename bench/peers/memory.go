@@ -12,8 +12,8 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/originpull/originpull/pki"
@@ -67,24 +67,27 @@ func memory(ctx context.Context, l *lab, progress io.Writer) (section, error) {
 }
 
 func runHolder(ctx context.Context, l *lab) (held, error) {
-	origin, err := startBarrier(l, heldConnections)
-	if err != nil {
-		return held{}, err
-	}
-	defer origin.close()
 	ctx, cancel := context.WithTimeout(ctx, heldPatience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], holdCommand)
 	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	cmd.Stderr = os.Stderr
-	message, err := json.Marshal(holding{
-		Origin: origin.at, Connections: heldConnections,
-		Credentials: pki.Credentials{Roots: map[string]string{"origin": l.roots}, Certificates: map[string]pki.KeyPair{"edge": l.client}},
-	})
+	in, err := cmd.StdinPipe()
 	if err != nil {
 		return held{}, err
 	}
-	cmd.Stdin = strings.NewReader(string(message))
+	origin, err := startBarrier(l, heldConnections, in)
+	if err != nil {
+		return held{}, err
+	}
+	defer origin.close()
+	// A pipe holds it until somebody reads.
+	if err := json.NewEncoder(in).Encode(holding{
+		Origin: origin.at, Connections: heldConnections,
+		Credentials: pki.Credentials{Roots: map[string]string{"origin": l.roots}, Certificates: map[string]pki.KeyPair{"edge": l.client}},
+	}); err != nil {
+		return held{}, fmt.Errorf("telling what to hold: %w", err)
+	}
 	said, err := cmd.Output()
 	if err != nil {
 		return held{}, fmt.Errorf("holding %d connections: %w", heldConnections, err)
@@ -100,14 +103,14 @@ func runHolder(ctx context.Context, l *lab) (held, error) {
 }
 
 // barrier is an origin that answers nobody before all have asked, so that
-// each needs a connection of its own.
+// each needs a connection of its own. It reports every request that arrives.
 type barrier struct {
 	at     netip.AddrPort
 	server *http.Server
 	ended  chan error
 }
 
-func startBarrier(l *lab, n int) (*barrier, error) {
+func startBarrier(l *lab, n int, arrived io.Writer) (*barrier, error) {
 	certificate, err := tls.LoadX509KeyPair(l.file("server.pem"), l.file("server.key"))
 	if err != nil {
 		return nil, fmt.Errorf("the origin of the idle connections: %w", err)
@@ -122,10 +125,12 @@ func startBarrier(l *lab, n int) (*barrier, error) {
 	}
 	var all sync.WaitGroup
 	all.Add(n)
+	var next atomic.Int64
 	var body [1 << 10]byte
 	b := &barrier{at: listener.Addr().(*net.TCPAddr).AddrPort(), ended: make(chan error, 1)}
 	b.server = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = fmt.Fprintln(arrived, next.Add(1)) // the holder may be gone
 			all.Done()
 			all.Wait()
 			_, _ = w.Write(body[:]) // who has left does not count
