@@ -99,15 +99,21 @@ type fetch struct {
 	edge   *Edge
 	viewer Viewer
 
+	response pool.Response // of its own for every pull: what the cache takes it keeps
+
 	mu       sync.Mutex
-	exchange *pool.Exchange
+	ended    bool
+	exchange pool.Exchange
 }
 
 // done returns the exchange, if it has ended.
 func (f *fetch) done() *pool.Exchange {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.exchange
+	if !f.ended {
+		return nil
+	}
+	return &f.exchange
 }
 
 func (f *fetch) run(ctx context.Context) (*cache.Response, error) {
@@ -115,11 +121,10 @@ func (f *fetch) run(ctx context.Context) (*cache.Response, error) {
 	request := pool.Request{
 		Method: f.viewer.Method, Host: e.cfg.Host, Path: f.viewer.Path, Header: e.header(f.viewer.Header),
 	}
-	// A response of its own for every pull: what the cache takes it keeps.
-	var response pool.Response
-	exchange, err := e.pool.Do(ctx, &e.cfg.Target, &request, &response)
+	response := &f.response
+	exchange, err := e.pool.Do(ctx, &e.cfg.Target, &request, response)
 	f.mu.Lock()
-	f.exchange = &exchange
+	f.exchange, f.ended = exchange, true
 	f.mu.Unlock()
 	if err != nil {
 		return nil, err
