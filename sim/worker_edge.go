@@ -135,8 +135,7 @@ func (w *edgeWorker) viewer(ctx context.Context, until time.Time) {
 		path := w.objects.path()
 		w.mu.Unlock()
 		now := time.Now()
-		w.pull(pulling, path, now, now)
-		if !time.Now().Before(until) {
+		if end := w.pull(pulling, path, now, now); !end.Before(until) {
 			return
 		}
 	}
@@ -184,9 +183,12 @@ func (w *edgeWorker) openLoop(ctx context.Context, started time.Time, duration t
 	return nil
 }
 
-func (w *edgeWorker) pull(ctx context.Context, path string, due, sent time.Time) {
+// pull returns when it ended.
+func (w *edgeWorker) pull(ctx context.Context, path string, due, sent time.Time) time.Time {
 	reply, err := w.edge.Pull(ctx, edge.Viewer{Method: "GET", Path: path})
-	w.recorder.record(pulled{due: due, sent: sent, end: time.Now(), reply: reply, err: err})
+	end := time.Now()
+	w.recorder.record(pulled{due: due, sent: sent, end: end, reply: reply, err: err})
+	return end
 }
 
 // seconds converts a plan's seconds.
