@@ -107,7 +107,7 @@ func runHolder(ctx context.Context, l *lab) (held, error) {
 type barrier struct {
 	at     netip.AddrPort
 	server *http.Server
-	ended  chan error
+	ended  chan struct{}
 }
 
 func startBarrier(l *lab, n int, arrived io.Writer) (*barrier, error) {
@@ -127,7 +127,7 @@ func startBarrier(l *lab, n int, arrived io.Writer) (*barrier, error) {
 	all.Add(n)
 	var next atomic.Int64
 	var body [1 << 10]byte
-	b := &barrier{at: listener.Addr().(*net.TCPAddr).AddrPort(), ended: make(chan error, 1)}
+	b := &barrier{at: listener.Addr().(*net.TCPAddr).AddrPort(), ended: make(chan struct{})}
 	b.server = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = fmt.Fprintln(arrived, next.Add(1)) // the holder may be gone
@@ -140,7 +140,10 @@ func startBarrier(l *lab, n int, arrived io.Writer) (*barrier, error) {
 		}),
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1 only
 	}
-	go func() { b.ended <- b.server.ServeTLS(listener, "", "") }()
+	go func() {
+		defer close(b.ended)
+		_ = b.server.ServeTLS(listener, "", "") // ends when it is closed; what fails before fails the holder
+	}()
 	return b, nil
 }
 
@@ -157,7 +160,7 @@ func growth(ctx context.Context, l *lab) ([]int64, error) {
 	}
 	var all []int64
 	for range 4 {
-		if _, err = session.block(2*l.options.seconds, false); err != nil {
+		if err = session.block(2*l.options.seconds, false); err != nil {
 			break
 		}
 		var resident int64

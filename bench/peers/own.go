@@ -58,7 +58,7 @@ func ownLoad(ctx context.Context, l *lab, s setting) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, blockErr := session.block(l.options.seconds, false)
+	blockErr := session.block(l.options.seconds, false)
 	_, err = session.end()
 	if err := errors.Join(blockErr, err); err != nil {
 		return 0, err
@@ -147,15 +147,15 @@ func (s *session) ask(c sim.Command) (sim.Answer, error) {
 }
 
 // block lets viewers come for so many seconds; one that failed is an error.
-func (s *session) block(seconds int, discard bool) (sim.BlockDone, error) {
+func (s *session) block(seconds int, discard bool) error {
 	a, err := s.ask(sim.Command{Type: "block", Block: &sim.Block{Seconds: float64(seconds), Discard: discard}})
 	if err != nil {
-		return sim.BlockDone{}, err
+		return err
 	}
 	if a.Done == nil || a.Done.Failed > 0 || a.Done.Count == 0 {
-		return sim.BlockDone{}, fmt.Errorf("originpull: the block was %+v", a.Done)
+		return fmt.Errorf("originpull: the block was %+v", a.Done)
 	}
-	return *a.Done, nil
+	return nil
 }
 
 // end drains the worker, checks that it recorded everything, and waits.

@@ -88,8 +88,8 @@ func paceRounds(ctx context.Context, l *lab, prefix []string) (micros [3]float64
 		if err != nil {
 			return micros, sent, err
 		}
-		_, warm := session.block(1, true)
-		_, blocked := session.block(2*l.options.seconds, false)
+		warm := session.block(1, true)
+		blocked := session.block(2*l.options.seconds, false)
 		summary, err := session.end()
 		for _, err := range []error{warm, blocked, err} {
 			if err != nil {
