@@ -89,12 +89,16 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 		}
 		_, _ = fmt.Fprintln(progress, "peers:", p.name)
 		section, err := p.run(ctx, l, progress)
+		if ctx.Err() != nil { // what is complete is worth keeping
+			r.interrupted = p.name
+			break
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 		r.sections = append(r.sections, section)
 	}
-	r.versions = l.versions(ctx)
+	r.versions = l.versions(context.WithoutCancel(ctx))
 	text, err := r.markdown()
 	if err != nil {
 		return err

@@ -41,6 +41,8 @@ type report struct {
 	machine  string
 	versions string
 	sections []section
+
+	interrupted string // the part that was under way; "" when all are complete
 }
 
 const intro = `# Performance
@@ -69,6 +71,9 @@ func (r *report) markdown() (string, error) {
 	fmt.Fprintf(&b, intro, r.started.UTC().Format("2006-01-02"), r.options.rounds, r.options.seconds, r.machine, r.versions, concurrency)
 	for _, s := range r.sections {
 		fmt.Fprintf(&b, "## %s\n\n%s\n", s.title, strings.Join(s.lines, "\n"))
+	}
+	if r.interrupted != "" {
+		fmt.Fprintf(&b, "## Interrupted\n\n%s was under way; it and what follows are not run.\n\n", r.interrupted)
 	}
 	if r.options.note != "" {
 		note, err := os.ReadFile(r.options.note)

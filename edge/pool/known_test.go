@@ -77,7 +77,7 @@ func TestLearnedHeaderIsNotOverwritten(t *testing.T) {
 	for i, test := range []struct {
 		unknown int
 		date    string
-	}{{learnEvery - 1, "one"}, {0, "two"}, {0, "one"}} {
+	}{{0, "none"}, {learnEvery - 1, "one"}, {0, "two"}, {0, "one"}} {
 		d := reader{
 			source: strings.NewReader("HTTP/1.1 200 OK\r\nDate: " + test.date + "\r\nContent-Length: 0\r\n\r\n"),
 			known:  &lane, unknown: test.unknown,
