@@ -108,6 +108,9 @@ func (r *pullRecorder) record(p pulled) {
 		b.Time(timeService, p.end.Sub(p.sent))
 	}
 	outcome(b, p.reply.Outcome)
+	for i := range p.reply.Earlier {
+		r.exchange(b, &p.reply.Earlier[i], 0)
+	}
 	if p.reply.Exchange != nil {
 		r.exchange(b, p.reply.Exchange, len(p.reply.Body))
 	}
