@@ -8,10 +8,10 @@ NOISERUNS ?= 20
 DATE ?= $(shell date -u +%F)
 
 .DEFAULT_GOAL := help
-.PHONY: help build servers test race lint fmt fuzz golden cover cross tidy clean noise-evidence
+.PHONY: help build servers test race lint fmt fuzz golden cover cross tidy noise-evidence bench-peers bench-handshakes clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
 build: ## build bin/originpull
 	$(GO) build -o bin/originpull ./cmd/originpull
@@ -57,6 +57,12 @@ noise-evidence: build ## run doctor --noise NOISERUNS times (20), and write docs
 	@mkdir -p docs
 	bin/originpull doctor --noise --runs $(NOISERUNS) --date $(DATE) --format markdown > docs/noise.md.new
 	mv docs/noise.md.new docs/noise.md
+bench-peers: build ## compare with public load tools; ARGS="--only pace --out docs/performance.md --note docs/performance-notes.md"
+	@.ci/peers
+	@PATH=$$PATH:/usr/sbin $(GO) run ./bench/peers $(ARGS)
+
+bench-handshakes: ARGS ?= --only connections-1.3,connections-1.2
+bench-handshakes: bench-peers ## of that, the handshakes alone
 
 clean: ## remove what was built
 	rm -rf bin .tools

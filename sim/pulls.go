@@ -93,8 +93,10 @@ func (r *pullRecorder) dropped(due time.Time) {
 	discard, block := r.discard, r.block
 	r.mu.Unlock()
 	if !discard {
-		r.results.Add(countDropped, 1)
-		block.due(r.results, due)
+		b := r.results.Begin()
+		defer b.End()
+		b.Add(countDropped, 1)
+		block.due(b, due)
 	}
 }
 
@@ -109,21 +111,23 @@ func (r *pullRecorder) record(p pulled) {
 	if x := p.reply.Exchange; x != nil && x.Trace != nil && failure == nil {
 		r.early(x.Trace)
 	}
-	r.results.Add(countRequests, 1)
-	r.block.pulled(r.results, p, failure == nil)
-	r.results.Time(timeSendError, p.sent.Sub(p.due))
+	b := r.results.Begin()
+	defer b.End()
+	b.Add(countRequests, 1)
+	r.block.pulled(b, p, failure == nil)
+	b.Time(timeSendError, p.sent.Sub(p.due))
 	if failure != nil {
-		r.results.Add(countFailed, 1)
+		b.Add(countFailed, 1)
 	} else {
-		r.results.Time(timeLatency, p.end.Sub(p.due))
-		r.results.Time(timeService, p.end.Sub(p.sent))
+		b.Time(timeLatency, p.end.Sub(p.due))
+		b.Time(timeService, p.end.Sub(p.sent))
 	}
-	r.outcome(p.reply.Outcome)
+	outcome(b, p.reply.Outcome)
 	for i := range p.reply.Earlier {
-		r.exchange(&p.reply.Earlier[i], 0)
+		r.exchange(b, &p.reply.Earlier[i], 0)
 	}
 	if p.reply.Exchange != nil {
-		r.exchange(p.reply.Exchange, len(p.reply.Body))
+		r.exchange(b, p.reply.Exchange, len(p.reply.Body))
 	}
 }
 
@@ -138,72 +142,72 @@ func (r *pullRecorder) failure(p pulled) error {
 	return nil
 }
 
-func (r *pullRecorder) outcome(o cache.Outcome) {
+func outcome(b results.Batch, o cache.Outcome) {
 	switch o {
 	case cache.Hit:
-		r.results.Add(countHit, 1)
+		b.Add(countHit, 1)
 	case cache.Collapsed:
-		r.results.Add(countCollapsed, 1)
+		b.Add(countCollapsed, 1)
 	case cache.Miss:
-		r.results.Add(countMiss, 1)
+		b.Add(countMiss, 1)
 	case cache.Pass:
-		r.results.Add(countPass, 1)
+		b.Add(countPass, 1)
 	}
 }
 
 // exchange records what one pull did on the hop.
-func (r *pullRecorder) exchange(x *pool.Exchange, body int) {
-	r.results.Time(timeWait, x.Wait)
+func (r *pullRecorder) exchange(b results.Batch, x *pool.Exchange, body int) {
+	b.Time(timeWait, x.Wait)
 	if x.Failed == pool.StageNone || x.Failed == pool.StageHTTP { // else no request was sent, or none was let in
-		r.results.Add(countOrigin, 1)
-		r.results.Add(countOriginBytes, int64(body))
+		b.Add(countOrigin, 1)
+		b.Add(countOriginBytes, int64(body))
 		if x.Reused {
-			r.results.Add(countReused, 1)
+			b.Add(countReused, 1)
 		}
 	}
 	if x.Trace == nil {
 		return
 	}
-	r.results.Add(countConnects, 1)
+	b.Add(countConnects, 1)
 	if r.arm.Plaintext {
-		r.connection(x.Trace)
+		r.connection(b, x.Trace)
 		return
 	}
 	switch {
 	case x.Failed == pool.StageTLS:
-		r.results.Add(countHandshakeFailed, 1)
+		b.Add(countHandshakeFailed, 1)
 		return
 	case x.Trace.Resumed:
-		r.results.Add(countHandshakeResumed, 1)
+		b.Add(countHandshakeResumed, 1)
 	default:
-		r.results.Add(countHandshakeFull, 1)
+		b.Add(countHandshakeFull, 1)
 	}
-	r.connection(x.Trace)
+	r.connection(b, x.Trace)
 }
 
 // connection records what making a connection took. Full and resumed
 // handshakes are recorded under names of their own.
-func (r *pullRecorder) connection(t *wire.Trace) {
+func (r *pullRecorder) connection(b results.Batch, t *wire.Trace) {
 	kind := ""
 	if t.Resumed {
 		kind = resumedSuffix
 	}
 	if !t.QUIC {
-		r.results.Time(timeConnect+kind, t.Connect)
+		b.Time(timeConnect+kind, t.Connect)
 	}
 	if t.Stage != wire.StageHTTP {
 		return // no reply came: its first byte is not at 0 ms, and the bytes before it are not final
 	}
-	r.results.Exact(exactFirstByteTurns+kind, int64(t.FirstByteTurns))
-	r.results.Time(timeFirstByte+kind, t.FirstByte)
+	b.Exact(exactFirstByteTurns+kind, int64(t.FirstByteTurns))
+	b.Time(timeFirstByte+kind, t.FirstByte)
 	if r.arm.Plaintext {
 		return
 	}
-	r.results.Time(timeHandshake+kind, t.TLS)
-	r.results.Exact(exactTurns+kind, int64(t.Turns))
-	r.results.Exact(exactFlights+kind, int64(t.Flights))
-	r.results.Exact(exactSent+kind, t.Sent)
-	r.results.Exact(exactReceived+kind, t.Received)
+	b.Time(timeHandshake+kind, t.TLS)
+	b.Exact(exactTurns+kind, int64(t.Turns))
+	b.Exact(exactFlights+kind, int64(t.Flights))
+	b.Exact(exactSent+kind, t.Sent)
+	b.Exact(exactReceived+kind, t.Received)
 }
 
 // resumedSuffix marks what was recorded of resumed handshakes.

@@ -21,7 +21,7 @@ type window struct {
 func (w window) sendGrace() time.Duration { return max(20*time.Millisecond, w.length/100) }
 
 // due counts an arrival.
-func (w window) due(r *results.Recorder, at time.Time) {
+func (w window) due(r results.Batch, at time.Time) {
 	if w.length == 0 {
 		return
 	}
@@ -32,7 +32,7 @@ func (w window) due(r *results.Recorder, at time.Time) {
 }
 
 // pulled counts an arrival that was sent, and its answer.
-func (w window) pulled(r *results.Recorder, p pulled, good bool) {
+func (w window) pulled(r results.Batch, p pulled, good bool) {
 	w.due(r, p.due)
 	if w.length > 0 && p.sent.Sub(w.started) <= w.length+w.sendGrace() {
 		r.Add(countSentInTime, 1)

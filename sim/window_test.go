@@ -17,8 +17,10 @@ func arrive(r *results.Recorder, sent, answered func(due time.Duration) time.Dur
 	w := window{started: time.Now(), length: time.Second}
 	for due := time.Duration(0); due < w.length; due += 10 * time.Millisecond {
 		at := func(d time.Duration) time.Time { return w.started.Add(d) }
-		r.Add(countRequests, 1)
-		w.pulled(r, pulled{due: at(due), sent: at(sent(due)), end: at(answered(due))}, true)
+		b := r.Begin()
+		b.Add(countRequests, 1)
+		w.pulled(b, pulled{due: at(due), sent: at(sent(due)), end: at(answered(due))}, true)
+		b.End()
 	}
 	r.Add(countSpan, int64(w.length))
 }

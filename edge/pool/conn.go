@@ -31,8 +31,7 @@ type conn struct {
 	handed        int64       // bytes that TLS was given of it, tickets included, when poll has read
 	tallied       int64       // of early.Received
 
-	out []byte
-	in  reader
+	in reader
 
 	h2 *h2Line // over tls; nil until it is spoken
 	// Over HTTP/2, guarded by the pool's lock.
@@ -105,7 +104,7 @@ func (l *lane) dialNow(ctx context.Context, t *Target, x *Exchange) (*conn, erro
 		}
 		return c, nil
 	}
-	c.in = reader{source: c.stream, trace: x.Trace, conn: c.wire}
+	c.in = reader{source: c.stream, trace: x.Trace, conn: c.wire, known: &l.known}
 	return c, nil
 }
 
@@ -211,8 +210,9 @@ func (c *conn) deadline() {
 
 func (c *conn) send(req *Request, resp *Response) (bool, error) {
 	cfg := c.lane.pool.cfg
-	c.out = req.appendTo(c.out[:0], !cfg.Reuse)
-	_, broken := c.stream.Write(c.out)
+	out := req.appendTo(borrow()[:0], !cfg.Reuse)
+	_, broken := c.stream.Write(out)
+	giveBack(out)
 	if broken == nil && len(req.Body) > inlineBody {
 		_, broken = c.stream.Write(req.Body)
 	}

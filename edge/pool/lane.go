@@ -31,6 +31,8 @@ type lane struct {
 	pool *Pool
 	tls  *tls.Config // the lane's own copy; nil = plaintext
 
+	known headers // not guarded
+
 	taken   int // places: connections open or being dialed
 	conns   map[*conn]struct{}
 	idle    []*conn   // the one used last is last
