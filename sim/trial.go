@@ -278,7 +278,11 @@ func (p *pair) drain(ctx context.Context) {
 		return
 	}
 	p.trial.edge = answer.Edge
-	if p.trial.origin, err = p.origin.drain(ctx); err != nil {
+	made := int64(0)
+	if answer.Edge != nil {
+		made = answer.Edge.Total.Pool.Connects
+	}
+	if p.trial.origin, err = p.origin.drain(ctx, made); err != nil {
 		p.fail(ctx, err)
 		return
 	}
