@@ -37,6 +37,10 @@ const (
 	EnvKernel   = "kernel"     // release
 	EnvGo       = "go"         // runtime.Version of the workers
 	EnvMaxProcs = "gomaxprocs" // of each worker
+	// Of the edges of arms that are paced: what their generator waits on, and
+	// whether real-time scheduling was given where it was asked for.
+	EnvGenerator = "generator"
+	EnvRealtime  = "realtime"
 
 	BuildVersion  = "version"
 	BuildRevision = "revision"

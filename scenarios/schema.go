@@ -96,6 +96,8 @@ func (g generator) leaf(f field, t reflect.Type) map[string]any {
 		return map[string]any{"type": "string", "pattern": ratePattern}
 	case Rule:
 		return map[string]any{"type": "string", "pattern": `\S`}
+	case Stage:
+		return g.group(reflect.New(t).Elem(), "")
 	case Axis:
 		g.axis()
 		return ref("axis")

@@ -158,7 +158,7 @@ func (p *pair) block(ctx context.Context, b Block) {
 		return
 	}
 	if !b.Discard {
-		p.costs = append(p.costs, blockCost{count: answer.Done.Count})
+		p.costs = append(p.costs, blockCost{count: answer.Done.Count, edge: -seconds(answer.Done.Generator)})
 	}
 }
 

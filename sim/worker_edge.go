@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/originpull/originpull/edge"
+	"github.com/originpull/originpull/results"
 )
 
 // maxInFlight bounds how many viewers of an open loop wait at once. Arrivals
@@ -25,6 +26,7 @@ type edgeWorker struct {
 	objects  *objects
 	pacer    func() (Pacer, error)
 	recorder *pullRecorder
+	spent    time.Duration // CPU of the generator in the last block
 	key      crypto.Signer // of the edge's own certificate; nil where there is none
 	mu       sync.Mutex    // guards objects in a closed loop with several viewers
 }
@@ -38,12 +40,19 @@ func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
 	if w.edge, err = edge.New(cfg); err != nil {
 		return Answer{}, err
 	}
+	w.recorder = newPullRecorder(s.Arm)
+	if load := &s.Arm.Settings.Workload; load.Realtime && load.Arrivals.Open() {
+		given := "SCHED_FIFO"
+		if err := realtime(); err != nil {
+			given = "not given: " + err.Error()
+		}
+		w.recorder.saw(results.EnvRealtime, given)
+	}
 	workload := s.Arm.Settings.Workload
 	if w.objects, err = newObjects(workload.Objects, s.Seed); err != nil {
 		return Answer{}, err
 	}
 	w.pacer = func() (Pacer, error) { return NewPacer(workload.Arrivals, s.Seed) }
-	w.recorder = newPullRecorder(s.Arm)
 	if _, have := s.Credentials.Certificates[credEdge]; have {
 		certificate, err := s.Credentials.Certificate(credEdge)
 		if err != nil {
@@ -95,6 +104,7 @@ func (w *edgeWorker) close() {
 
 // block lets viewers come for the granted time.
 func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
+	w.spent = 0
 	granted := window{started: time.Now(), length: seconds(b.Seconds)}
 	if w.closed(b) {
 		w.recorder.begin(b, window{})
@@ -108,7 +118,7 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 		w.recorder.spent(granted.length)
 	}
 	done, err := w.recorder.end()
-	done.Seconds = time.Since(granted.started).Seconds()
+	done.Seconds, done.Generator = time.Since(granted.started).Seconds(), w.spent.Seconds()
 	return done, err
 }
 
@@ -153,40 +163,52 @@ func (w *edgeWorker) openLoop(ctx context.Context, started time.Time, duration t
 	if err != nil {
 		return err
 	}
-	clock := newAlarm()
-	defer func() { _ = clock.close() }()
 	pullCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var viewers sync.WaitGroup
+	err = w.generate(ctx, pacer, window{started, duration}, func(path string, due, sent time.Time, left func()) {
+		viewers.Go(func() {
+			w.pull(pullCtx, path, due, sent)
+			left()
+		})
+	})
+	stop := time.AfterFunc(drainViewers, cancel)
+	viewers.Wait()
+	stop.Stop()
+	return err
+}
+
+// generate sends every viewer of a block when it is due, and returns when the
+// schedule is over. A request counts as sent when it is handed to the edge:
+// what it then waits for a processor is the edge's time, and in its latency.
+func (w *edgeWorker) generate(ctx context.Context, pacer Pacer, block window, send func(path string, due, sent time.Time, left func())) error {
+	clock := newAlarm()
+	w.recorder.saw(results.EnvGenerator, clock.name())
 	slots := make(chan struct{}, maxInFlight)
-	var wg sync.WaitGroup
+	left := func() { <-slots }
+	var err error
 	for {
 		offset := pacer.Next()
-		if offset >= duration {
-			break
-		}
-		due := started.Add(offset)
-		if err := clock.wait(ctx, due); err != nil {
-			if ctx.Err() == nil {
-				return err
-			}
+		if offset >= block.length {
 			break
 		}
 		path := w.objects.path()
+		due := block.started.Add(offset)
+		if err = clock.wait(ctx, due); err != nil {
+			break
+		}
 		select {
 		case slots <- struct{}{}:
+			send(path, due, time.Now(), left)
 		default:
 			w.recorder.dropped(due)
-			continue
 		}
-		wg.Go(func() {
-			w.pull(pullCtx, path, due, time.Now())
-			<-slots
-		})
 	}
-	stop := time.AfterFunc(drainViewers, cancel)
-	wg.Wait()
-	stop.Stop()
-	return nil
+	w.spent = clock.cpu()
+	if ctx.Err() != nil {
+		err = nil // the worker's end says why
+	}
+	return errors.Join(err, clock.close())
 }
 
 func (w *edgeWorker) pull(ctx context.Context, path string, due, sent time.Time) {
