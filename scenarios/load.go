@@ -26,6 +26,7 @@ type Source struct {
 	File    string   // the name shown in positions
 	Content []byte   // YAML
 	Set     []string // path=value, in the order given
+	Presets []Preset // what edge.preset may name besides none
 }
 
 // Scenario is a resolved document: every default written out, every --set
@@ -54,7 +55,7 @@ func Load(src Source) (*Scenario, error) {
 		return nil, problems.err()
 	}
 	d := newDecoder(src.File)
-	d.problems = problems
+	d.problems, d.presets = problems, src.Presets
 	doc := newDocument()
 	doc.Name = nameOf(src.File)
 	d.document(root, doc)
@@ -73,6 +74,7 @@ func Load(src Source) (*Scenario, error) {
 	d.experiments(s.Experiments)
 	d.setOnAxis(s.Experiments)
 	settleTrials(&doc.Settings, doc.Workload.Arrivals.Open())
+	d.quietly(func() { d.applyPreset(&Experiment{}, &Cell{}, &doc.Settings) })
 	s.Version, s.Name, s.Title, s.Seed, s.Settings = doc.Version, doc.Name, doc.Title, doc.Seed, doc.Settings
 	s.Digest = s.digest()
 	if len(d.problems) >= maxProblems {
@@ -141,6 +143,7 @@ func (d *decoder) experiments(all []Experiment) {
 		for j := range e.cells {
 			e.cells[j].Workload.Trials = e.Workload.Trials
 		}
+		d.applyPresets(e)
 		d.combinations(e)
 		if e.Bypass == nil {
 			d.handshakesOnly(e)
