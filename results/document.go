@@ -39,6 +39,10 @@ const (
 	EnvGo       = "go"          // runtime.Version of the workers
 	EnvMaxProcs = "gomaxprocs"  // of each worker
 	EnvLoad     = "load.before" // the system's load average of one minute when the run began
+	// Of the edges of arms that are paced: what their generator waits on, and
+	// whether real-time scheduling was given where it was asked for.
+	EnvGenerator = "generator"
+	EnvRealtime  = "realtime"
 
 	BuildVersion  = "version"
 	BuildRevision = "revision"

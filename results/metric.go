@@ -105,7 +105,7 @@ func init() {
 		Metric{Name: MetricHandshakeEdge, Unit: "us", Kind: CPU, Better: Lower, Title: "CPU of the edge per handshake, net of the baseline"},
 		Metric{Name: MetricHandshakeOrigin, Unit: "us", Kind: CPU, Better: Lower, Title: "CPU of the origin per handshake, net of the baseline"},
 		Metric{Name: "handshake.per1000", Unit: "per 1000 requests", Kind: Ratio, Better: Lower, Title: "handshakes per 1,000 viewer requests"},
-		Metric{Name: MetricRequestEdge, Unit: "us", Kind: CPU, Better: Lower, Title: "CPU of the edge per viewer request"},
+		Metric{Name: MetricRequestEdge, Unit: "us", Kind: CPU, Better: Lower, Title: "CPU of the edge per viewer request, generator and recorder included, the generator's spinning not"},
 		Metric{Name: MetricRequestOrigin, Unit: "us", Kind: CPU, Better: Lower, Title: "CPU of the origin per viewer request"},
 		Metric{Name: MetricEfficiency, Unit: "ratio", Kind: Ratio, Better: Higher, Title: "share of the handshake's CPU at the origin that is cryptography"},
 		Metric{Name: MetricEfficiencyEdge, Unit: "ratio", Kind: Ratio, Better: Higher, Title: "primitive operations of the edge's side over its CPU per handshake"},

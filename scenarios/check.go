@@ -21,10 +21,17 @@ var combinations = []combination{
 		return "a rate needs an open model, but arrivals are closed; add model: poisson (or constant), or remove the rate"
 	}},
 	{[]string{"workload.arrivals.model", "workload.mode"}, func(s *Settings) string {
-		if !s.Workload.Arrivals.Open() || s.Workload.Arrivals.Rate != 0 {
+		if !s.Workload.Arrivals.Open() || s.Workload.Arrivals.Model == "stages" || s.Workload.Arrivals.Rate != 0 {
 			return ""
 		}
 		return s.Workload.Arrivals.Model + " arrivals need a rate; add one to workload.arrivals, for example rate: 400/s"
+	}},
+	{[]string{"workload.arrivals.stages", "workload.arrivals.model", "workload.duration"}, stagesWrong},
+	{[]string{"workload.arrivals.rate", "workload.arrivals.model"}, func(s *Settings) string {
+		if s.Workload.Arrivals.Model != "stages" || s.Workload.Arrivals.Rate == 0 {
+			return ""
+		}
+		return "stages have rates of their own; remove the rate, or use model: constant"
 	}},
 	{[]string{"workload.warmup", "workload.duration"}, func(s *Settings) string {
 		if s.Workload.Warmup < s.Workload.Duration || s.Workload.Mode == "handshakes" { // whose warm-up is a few handshakes
@@ -220,7 +227,7 @@ func (d *decoder) bypassCombinations(e *Experiment) {
 func (d *decoder) settleRate(e *Experiment) {
 	drop := func(cell *Cell, s *Settings) {
 		rate := d.layerOf(e, cell, "workload.arrivals.rate")
-		if s.Workload.Arrivals.Model == "closed" && rate < d.layerOf(e, cell, "workload.arrivals.model") {
+		if a := s.Workload.Arrivals; (a.Model == "closed" || a.Model == "stages") && rate < d.layerOf(e, cell, "workload.arrivals.model") {
 			s.Workload.Arrivals.Rate = 0
 		}
 	}

@@ -175,14 +175,32 @@ type Workload struct {
 	Warmup      Duration `yaml:"warmup" json:"warmup" axis:"no" min:"0s" max:"10m" doc:"Time before the measurement whose results are thrown away."`
 	Trials      int      `yaml:"trials" json:"trials" axis:"no" min:"1" max:"1000" doc:"How often everything is started afresh; the trial is the unit of every statistic. Not given: 8 in handshakes mode with closed arrivals, else 1."`
 	Pairs       int      `yaml:"pairs" json:"pairs" axis:"no" min:"0" max:"100000" doc:"In handshakes mode with closed arrivals, how many blocks every arm gets, all trials together, in place of the duration; 0 goes by the duration. A pair is one block of each of two arms in the same round."`
+	Realtime    bool     `yaml:"realtime" json:"realtime,omitempty" axis:"no" doc:"Whether the edge's process gets real-time scheduling (SCHED_FIFO, on Linux) where that is permitted and its load is paced, so that neighbours on this machine do not delay the generator. The result says whether it was given."`
 	Controls    bool     `yaml:"controls" json:"controls" axis:"no" doc:"Whether the plain-TCP baseline and the A/A double are measured beside the arms. Without them an experiment in requests mode reports counts, shares and times, and no CPU; handshakes mode needs them."`
 	Block       Duration `yaml:"block" json:"block" axis:"no" min:"5ms" max:"25ms" doc:"In handshakes mode with closed arrivals, the slice of time that one arm gets before the next one's turn. Arms that are paced get one long turn, because a short one cannot hold a schedule."`
 }
 
 // Arrivals is the process by which requests come.
 type Arrivals struct {
-	Model string `yaml:"model" json:"model" enum:"closed,constant,poisson" doc:"closed: each viewer asks again when it is answered. constant and poisson: requests come at a rate, however slow the answers are."`
-	Rate  Rate   `yaml:"rate" json:"rate" min:"0.01/s" max:"100000/s" doc:"The arrival rate of the constant and poisson models, for example 500/s."`
+	Model  string  `yaml:"model" json:"model" enum:"closed,constant,poisson,stages" doc:"closed: each viewer asks again when it is answered. constant and poisson: requests come at a rate, however slow the answers are. stages: at a rate that steps and ramps."`
+	Rate   Rate    `yaml:"rate" json:"rate" min:"0.01/s" max:"100000/s" doc:"The arrival rate of the constant and poisson models, for example 500/s."`
+	Stages []Stage `yaml:"stages" json:"stages,omitempty" items:"1" doc:"The stages of the stages model, one after the other; together they last as long as workload.duration."`
+}
+
+// Stage is a while with a rate of its own: a step to Rate, or a ramp from
+// where the one before ended, 0 at first, to To. Arrivals in it are evenly spaced.
+type Stage struct {
+	Rate Rate     `yaml:"rate" json:"rate,omitempty" min:"0.01/s" max:"100000/s" doc:"The rate of the whole stage."`
+	To   Rate     `yaml:"to" json:"to,omitempty" min:"0.01/s" max:"100000/s" doc:"The rate at the end of the stage, reached in a straight line."`
+	For  Duration `yaml:"for" json:"for" required:"true" min:"1ms" max:"1h" doc:"How long the stage lasts."`
+}
+
+// String is the stage as arms show it.
+func (s Stage) String() string {
+	if s.Rate > 0 {
+		return s.Rate.String() + "-for-" + s.For.String()
+	}
+	return "to-" + s.To.String() + "-for-" + s.For.String()
 }
 
 // Objects is the choice of object keys.

@@ -99,6 +99,8 @@ func (g generator) leaf(f field, t reflect.Type) map[string]any {
 	case Claim:
 		g.defs["claim"] = g.group(reflect.ValueOf(&Claim{}).Elem(), "claim")
 		return ref("claim")
+	case Stage:
+		return g.group(reflect.New(t).Elem(), "")
 	case Axis:
 		g.axis()
 		return ref("axis")

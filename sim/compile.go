@@ -78,10 +78,10 @@ func (c *compiler) experiment(e *scenarios.Experiment) Experiment {
 	c.arms(&x, e)
 	takeTurns(&x, e)
 	turns := float64(x.Trials * len(x.Arms))
-	x.PlannedSeconds = keySeconds(x.Arms) + (pairSeconds+x.Warmup)*turns + x.Seconds*float64(x.Trials)
 	if x.Kind == Handshakes {
-		x.PlannedSeconds += c.servers.speedSeconds(x.Arms, c.speed)
+		x.PlannedSeconds = c.servers.speedSeconds(x.Arms, c.speed)
 	}
+	x.PlannedSeconds += keySeconds(x.Arms) + (pairSeconds+x.Warmup)*turns + x.Seconds*float64(x.Trials)
 	return x
 }
 

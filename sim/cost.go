@@ -170,6 +170,11 @@ func (r *run) collectArm(x *Experiment, c *collected, base *collected) error {
 		r.result.Validity.Warnings = append(r.result.Validity.Warnings, fmt.Sprintf("%s: %d of %d viewer requests failed: its latency is of the others only",
 			arm.Name, failed, c.merged.Counts[countRequests]))
 	}
+	for _, label := range []string{results.EnvGenerator, results.EnvRealtime} {
+		if value, have := arm.Labels[label]; have {
+			r.result.Environment[label] = value
+		}
+	}
 	if c.merged.Histograms != nil {
 		arm.Histograms = c.merged.Histograms
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -154,7 +155,7 @@ func TestHandshakesKeepTheirLoad(t *testing.T) {
 	plan = compileText(t, "version: 1\nname: h\nworkload: {mode: handshakes, duration: 2s}\ncompare: [{axis: load, values: [{name: closed}, {name: open, set: {workload.arrivals.model: poisson, workload.arrivals.rate: 50/s}}]}]\n")
 	x = &plan.Experiments[0]
 	want := scenarios.Arrivals{Model: "poisson", Rate: 50}
-	if x.Interleaved || x.Trials != 1 || x.Block != 2 || x.Arms[1].Settings.Workload.Arrivals != want || x.Arms[0].Settings.Workload.Arrivals.Model != "closed" {
+	if x.Interleaved || x.Trials != 1 || x.Block != 2 || !reflect.DeepEqual(x.Arms[1].Settings.Workload.Arrivals, want) || x.Arms[0].Settings.Workload.Arrivals.Model != "closed" {
 		t.Errorf("open: %+v", x)
 	}
 }

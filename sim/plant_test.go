@@ -37,7 +37,7 @@ func TestPlanterBurnsOnItsOwnClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := p.mark
-	spin(t, 2*time.Millisecond)
+	burnCPU(t, 2*time.Millisecond)
 	for range 2 {
 		before, err := processCPU(os.Getpid())
 		if err != nil {
@@ -50,14 +50,14 @@ func TestPlanterBurnsOnItsOwnClock(t *testing.T) {
 			t.Errorf("burnt %v of %v used, want all of it again", burnt, least)
 		}
 		began = p.mark
-		spin(t, time.Millisecond)
+		burnCPU(t, time.Millisecond)
 	}
 	if _, err := p.handle(nil); err == nil {
 		t.Error("a plant without its content was taken")
 	}
 }
 
-func spin(t *testing.T, cpu time.Duration) {
+func burnCPU(t *testing.T, cpu time.Duration) {
 	t.Helper()
 	from, err := processCPU(os.Getpid())
 	for now := from; now < from+cpu && err == nil; {

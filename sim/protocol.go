@@ -100,7 +100,10 @@ type BlockDone struct {
 	Count   int64   `json:"count"`   // handshakes or viewer requests
 	Failed  int64   `json:"failed"`  // of them
 	Seconds float64 `json:"seconds"` // really used
-	Error   string  `json:"error,omitempty"`
+	// Generator is the CPU that the generator spun away, in seconds: no cost of
+	// the edge.
+	Generator float64 `json:"generator,omitempty"`
+	Error     string  `json:"error,omitempty"`
 }
 
 // EdgeSummary is everything an edge worker recorded.

@@ -65,6 +65,13 @@ func (r *pullRecorder) end() (BlockDone, error) {
 	return r.done, r.wrong
 }
 
+// saw notes what was really used.
+func (r *pullRecorder) saw(label, value string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen[label] = value
+}
+
 // labels returns what was really negotiated.
 func (r *pullRecorder) labels() map[string]string {
 	r.mu.Lock()

@@ -177,7 +177,7 @@ func (p *pair) block(ctx context.Context, b Block) {
 		return
 	}
 	if !b.Discard {
-		p.costs = append(p.costs, blockCost{count: answer.Done.Count, took: seconds(answer.Done.Seconds)})
+		p.costs = append(p.costs, blockCost{count: answer.Done.Count, edge: -seconds(answer.Done.Generator), took: seconds(answer.Done.Seconds)})
 	}
 	p.plant(ctx, answer.Done.Count)
 }

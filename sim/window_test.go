@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -145,5 +146,23 @@ func TestWorkersHaveSettingsOfTheirOwn(t *testing.T) {
 		if recorded, have := got[strings.ToLower(name)]; !have || recorded != value || value == "7" {
 			t.Errorf("%s: the workers have %q, the result says %q", name, value, recorded)
 		}
+	}
+}
+
+// Stages send what they say, and the result says what paced them.
+func TestStagesAreSent(t *testing.T) {
+	result := mustRun(t, compileText(t, "version: 1\nname: p\nworkload: {realtime: true, arrivals: {model: stages, stages: [{to: 200/s, for: 200ms}, {rate: 300/s, for: 100ms}]}, warmup: 20ms, duration: 300ms}\n"))
+	a := result.Arm("p")
+	if n := a.Metrics["requests.count"].Value; n != 50 || a.Metrics["send.error.p99"].N != 50 {
+		t.Errorf("20 and 30 arrivals are %v requests, %d send errors", n, a.Metrics["send.error.p99"].N)
+	}
+	if offered := a.Metrics["rate.offered"].Value; math.Abs(offered-50/0.3) > 1e-6 {
+		t.Errorf("offered %v", offered)
+	}
+	if result.Environment[results.EnvGenerator] == "" || result.Environment[results.EnvRealtime] == "" {
+		t.Errorf("environment %v", result.Environment)
+	}
+	if processCPUAvailable() == nil && a.Metrics["request.cpu.edge"].Value <= 0 {
+		t.Errorf("CPU of the edge: %+v", a.Metrics["request.cpu.edge"])
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/originpull/originpull/edge"
 	"github.com/originpull/originpull/edge/pool"
+	"github.com/originpull/originpull/results"
 )
 
 // maxInFlight bounds how many viewers of an open loop wait at once. Arrivals
@@ -35,6 +36,7 @@ type edgeWorker struct {
 	warm     bool        // the pool's first connections are made
 	before   *pool.Stats // when what counts began; nil until then
 	planter  planter
+	spent    time.Duration // CPU of the generator in the last block
 	key      crypto.Signer // of the edge's own certificate; nil where there is none
 	ballast  []byte
 	mu       sync.Mutex // guards objects in a closed loop with several viewers
@@ -49,6 +51,14 @@ func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
 	if w.edge, err = edge.NewDistribution(asked); err != nil {
 		return Answer{}, err
 	}
+	w.recorder = newPullRecorder(s.Arm)
+	if load := &s.Arm.Settings.Workload; load.Realtime && load.Arrivals.Open() {
+		given := "SCHED_FIFO"
+		if err := realtime(); err != nil {
+			given = "not given: " + err.Error()
+		}
+		w.recorder.saw(results.EnvRealtime, given)
+	}
 	workload := s.Arm.Settings.Workload
 	if w.objects, err = newObjects(workload.Objects, s.Seed); err != nil {
 		return Answer{}, err
@@ -57,7 +67,6 @@ func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
 		w.ballast = make([]byte, ballastSize)
 	}
 	w.pacer = func() (Pacer, error) { return NewPacer(workload.Arrivals, s.Seed) }
-	w.recorder = newPullRecorder(s.Arm)
 	if _, have := s.Credentials.Certificates[credEdge]; have {
 		certificate, err := s.Credentials.Certificate(credEdge)
 		if err != nil {
@@ -138,6 +147,7 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 		before := w.edge.Stats().Pool
 		w.before = &before
 	}
+	w.spent = 0
 	granted := window{started: time.Now(), length: seconds(b.Seconds)}
 	if w.closed(b) {
 		w.recorder.begin(b, window{})
@@ -151,7 +161,7 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 		w.recorder.spent(granted.length)
 	}
 	done, err := w.recorder.end()
-	done.Seconds = time.Since(granted.started).Seconds()
+	done.Seconds, done.Generator = time.Since(granted.started).Seconds(), w.spent.Seconds()
 	return done, err
 }
 
@@ -199,40 +209,52 @@ func (w *edgeWorker) openLoop(ctx context.Context, started time.Time, duration t
 	if err != nil {
 		return err
 	}
-	clock := newAlarm()
-	defer func() { _ = clock.close() }()
 	pullCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var viewers sync.WaitGroup
+	err = w.generate(ctx, pacer, window{started, duration}, func(path string, due, sent time.Time, left func()) {
+		viewers.Go(func() {
+			w.pull(pullCtx, path, due, sent)
+			left()
+		})
+	})
+	stop := time.AfterFunc(drainViewers, cancel)
+	viewers.Wait()
+	stop.Stop()
+	return err
+}
+
+// generate sends every viewer of a block when it is due, and returns when the
+// schedule is over. A request counts as sent when it is handed to the edge:
+// what it then waits for a processor is the edge's time, and in its latency.
+func (w *edgeWorker) generate(ctx context.Context, pacer Pacer, block window, send func(path string, due, sent time.Time, left func())) error {
+	clock := newAlarm()
+	w.recorder.saw(results.EnvGenerator, clock.name())
 	slots := make(chan struct{}, maxInFlight)
-	var wg sync.WaitGroup
+	left := func() { <-slots }
+	var err error
 	for {
 		offset := pacer.Next()
-		if offset >= duration {
-			break
-		}
-		due := started.Add(offset)
-		if err := clock.wait(ctx, due); err != nil {
-			if ctx.Err() == nil {
-				return err
-			}
+		if offset >= block.length {
 			break
 		}
 		path := w.objects.path()
+		due := block.started.Add(offset)
+		if err = clock.wait(ctx, due); err != nil {
+			break
+		}
 		select {
 		case slots <- struct{}{}:
+			send(path, due, time.Now(), left)
 		default:
 			w.recorder.dropped(due)
-			continue
 		}
-		wg.Go(func() {
-			w.pull(pullCtx, path, due, time.Now())
-			<-slots
-		})
 	}
-	stop := time.AfterFunc(drainViewers, cancel)
-	wg.Wait()
-	stop.Stop()
-	return nil
+	w.spent = clock.cpu()
+	if ctx.Err() != nil {
+		err = nil // the worker's end says why
+	}
+	return errors.Join(err, clock.close())
 }
 
 // pull returns when it ended.

@@ -120,6 +120,12 @@ func machine(r *results.Result) string {
 	if procs := e[results.EnvMaxProcs]; procs != "" {
 		parts = append(parts, "workers with GOMAXPROCS="+procs)
 	}
+	if generator := e[results.EnvGenerator]; generator != "" {
+		parts = append(parts, "load paced by "+generator)
+	}
+	if realtime := e[results.EnvRealtime]; realtime != "" {
+		parts = append(parts, "real-time scheduling of paced edges: "+realtime)
+	}
 	return join(parts)
 }
 
