@@ -171,7 +171,7 @@ func (n *netstack) connect(ctx context.Context, queue *waiter.Queue, ep tcpip.En
 	queue.EventRegister(&writable)
 	defer queue.EventUnregister(&writable)
 	failed := ep.Connect(fullAddress(target))
-	if _, started := failed.(*tcpip.ErrConnectStarted); started { //nolint:errorlint // not an error of Go's
+	if _, started := failed.(*tcpip.ErrConnectStarted); started {
 		select {
 		case <-ctx.Done():
 			ep.Close()
@@ -196,7 +196,7 @@ func (n *netstack) connect(ctx context.Context, queue *waiter.Queue, ep tcpip.En
 func (n *netstack) bind(ep tcpip.Endpoint, source netip.Addr) error {
 	for range 65536 - firstPort {
 		failed := ep.Bind(fullAddress(netip.AddrPortFrom(source, n.port(source))))
-		if _, taken := failed.(*tcpip.ErrPortInUse); !taken { //nolint:errorlint // not an error of Go's
+		if _, taken := failed.(*tcpip.ErrPortInUse); !taken {
 			return stackError(failed)
 		}
 	}

@@ -133,7 +133,7 @@ func (l *stackListener) Accept() (net.Conn, error) {
 		if failed == nil {
 			return newStackConn(queue, ep), nil
 		}
-		if _, none := failed.(*tcpip.ErrWouldBlock); !none || l.closed.Load() { //nolint:errorlint // not an error of Go's
+		if _, none := failed.(*tcpip.ErrWouldBlock); !none || l.closed.Load() {
 			return nil, l.fail("accept", failed)
 		}
 		select {
@@ -145,7 +145,7 @@ func (l *stackListener) Accept() (net.Conn, error) {
 
 func (l *stackListener) fail(op string, failed tcpip.Error) error {
 	err := net.ErrClosed
-	if _, invalid := failed.(*tcpip.ErrInvalidEndpointState); !l.closed.Load() && failed != nil && !invalid { //nolint:errorlint // not an error of Go's
+	if _, invalid := failed.(*tcpip.ErrInvalidEndpointState); !l.closed.Load() && failed != nil && !invalid {
 		err = stackError(failed)
 	}
 	return &net.OpError{Op: op, Net: "tcp", Addr: l.Addr(), Err: err}
