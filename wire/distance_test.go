@@ -145,34 +145,26 @@ func (d distanceRow) complain(t *testing.T, err error, cells []distanceCell) {
 	t.Errorf("%s: %v", d.name, err)
 }
 
-// measureDistance makes connections evenly spread over a round trip.
+// measureDistance makes connections evenly spread over a round trip, each with
+// sessions of its own: quic-go writes to a session that it resumes, so two
+// connections must not resume the same at once.
 func measureDistance(t *testing.T, p *Path, d distanceRow, samples int) distanceCell {
 	t.Helper()
 	l := newLab(t, ecdsaKey, d.server, d.client)
 	l.server.ClientAuth = tls.RequireAndVerifyClientCert
 	profile := Profile{Version: d.version, Group: "x25519", Resumption: d.resumed}
-	server, client := profile.Server(l.server), profile.Client(l.client)
-	var once func(context.Context) (distanceSample, error)
-	if d.quic {
-		at, stop := quicOrigin(t, p, farOrigin, server)
-		defer stop()
-		once = func(ctx context.Context) (distanceSample, error) { return pullQUIC(ctx, p, at, client, d.early) }
-		client.NextProtos = []string{"h3"}
-	} else {
-		if d.plain {
-			server, client = nil, nil
-		}
-		at, stop := origin(t, p, farOrigin, server)
-		defer stop()
-		once = func(ctx context.Context) (distanceSample, error) { return pullStream(ctx, p, at, client, d.kept) }
+	clients := make([]*tls.Config, samples)
+	for i := range clients {
+		clients[i] = profile.Client(l.client)
+		clients[i].NextProtos = []string{"h3"}
 	}
+	once, stop := d.pulls(t, p, profile.Server(l.server))
+	defer stop()
 	if d.resumed {
-		if _, err := once(t.Context()); err != nil && !d.early {
-			t.Fatal(err)
-		}
+		spread(t, p.Link().RTT, clients, once)
 	}
 	p.TakeStats()
-	all := spread(t, p.Link().RTT, samples, once)
+	all := spread(t, p.Link().RTT, clients, once)
 	cell := distanceCell{trust: p.Judge(Calibration{}, p.TakeStats())}
 	for _, s := range all {
 		if s.resumed != d.resumed || s.early != d.early {
@@ -182,6 +174,31 @@ func measureDistance(t *testing.T, p *Path, d distanceRow, samples int) distance
 	cell.handshake = medianTrips(all, p.Link().RTT, func(s distanceSample) time.Duration { return s.handshake })
 	cell.firstByte = medianTrips(all, p.Link().RTT, func(s distanceSample) time.Duration { return s.firstByte })
 	return cell
+}
+
+// pullFunc makes one connection as a client.
+type pullFunc func(context.Context, *tls.Config) (distanceSample, error)
+
+// pulls starts an origin and returns how to pull from it.
+func (d distanceRow) pulls(t *testing.T, p *Path, server *tls.Config) (pullFunc, func()) {
+	t.Helper()
+	server.NextProtos = []string{"h3"}
+	if d.quic {
+		at, stop := quicOrigin(t, p, farOrigin, server)
+		return func(ctx context.Context, client *tls.Config) (distanceSample, error) {
+			return pullQUIC(ctx, p, at, client, d.early)
+		}, stop
+	}
+	if d.plain {
+		server = nil
+	}
+	at, stop := origin(t, p, farOrigin, server)
+	return func(ctx context.Context, client *tls.Config) (distanceSample, error) {
+		if d.plain {
+			client = nil
+		}
+		return pullStream(ctx, p, at, client, d.kept)
+	}, stop
 }
 
 type distanceSample struct {
@@ -197,13 +214,14 @@ func medianTrips(all []distanceSample, rtt time.Duration, of func(distanceSample
 	return float64(of(all[len(all)/2])) / float64(rtt)
 }
 
-func spread(t *testing.T, over time.Duration, samples int, once func(context.Context) (distanceSample, error)) []distanceSample {
+func spread(t *testing.T, over time.Duration, clients []*tls.Config, once pullFunc) []distanceSample {
+	t.Helper()
 	var mu sync.Mutex
 	var all []distanceSample
 	var wg sync.WaitGroup
-	for range samples {
+	for _, client := range clients {
 		wg.Go(func() {
-			s, err := once(t.Context())
+			s, err := once(t.Context(), client)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -212,7 +230,7 @@ func spread(t *testing.T, over time.Duration, samples int, once func(context.Con
 			}
 			all = append(all, s)
 		})
-		if err := wait(t.Context(), over/time.Duration(samples)); err != nil {
+		if err := wait(t.Context(), over/time.Duration(len(clients))); err != nil {
 			t.Error(err)
 		}
 	}
@@ -286,8 +304,6 @@ func quicOrigin(t testing.TB, p *Path, at netip.AddrPort, cfg *tls.Config) (neti
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg = cfg.Clone()
-	cfg.NextProtos = []string{"h3"}
 	transport := &quic.Transport{Conn: packets}
 	l, err := transport.ListenEarly(cfg, &quic.Config{Allow0RTT: true})
 	if err != nil {
