@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"context"
+	"crypto/tls"
 	"math"
 	"net/netip"
 	"sync"
@@ -44,6 +46,10 @@ func TestLossCostsWhatItShould(t *testing.T) {
 			stats := p.TakeStats()
 			t.Logf("mean %.3f RTT, expected %.3f, standard error %.3f; %d of %d waited a second; %d of %d packets lost",
 				mean, want, standardError, timeouts, n, stats.Lost, stats.Packets)
+			// Four standard deviations of a binomial, whatever the clock says.
+			if lost := float64(stats.Packets) * loss; math.Abs(float64(stats.Lost)-lost) > 4*math.Sqrt(lost) {
+				t.Errorf("%d packets lost instead of about %.0f", stats.Lost, lost)
+			}
 			if trust := p.Judge(Calibration{}, stats); !trust.Valid {
 				t.Skipf("not judged: %v", trust.Reasons)
 			}
@@ -104,4 +110,29 @@ func pullMany(t *testing.T, p *Path, n, concurrency int) []time.Duration {
 	close(due)
 	wg.Wait()
 	return took
+}
+
+// TestJitterDoesNotAddUp wants the median of what a jittery link does to be
+// that of a steady one: only packets of the same flow wait for each other.
+func TestJitterDoesNotAddUp(t *testing.T) {
+	const rtt, n = 50 * ms, 99
+	p := openPath(t, Link{Kind: "netstack", RTT: rtt, Jitter: 5 * ms, Seed: 1})
+	at, stop := origin(t, p, farOrigin, nil)
+	defer stop()
+	all := spread(t, 4*rtt, make([]*tls.Config, n), func(ctx context.Context, _ *tls.Config) (distanceSample, error) {
+		return pullStream(ctx, p, at, nil, false)
+	})
+	connect := medianTrips(all, rtt, func(s distanceSample) time.Duration { return s.handshake })
+	spreadOut := all[n-1].handshake - all[0].handshake
+	firstByte := medianTrips(all, rtt, func(s distanceSample) time.Duration { return s.firstByte })
+	stats := p.TakeStats()
+	t.Logf("connect %.3f RTT, first byte %.3f RTT, connects differ by %s; mean round trip of packets %s", connect, firstByte, spreadOut, stats.RoundTrip)
+	if trust := p.Judge(Calibration{}, stats); !trust.Valid {
+		t.Skipf("not judged: %v", trust.Reasons)
+	}
+	// The request leaves right behind the end of TCP's handshake and waits for
+	// it: the later of two draws, a third of the jitter more. So may the reply.
+	if math.Abs(connect-1) > 0.06 || math.Abs(firstByte-2) > 0.13 || spreadOut < 5*ms {
+		t.Error("jitter moved the median, or did nothing")
+	}
 }
