@@ -22,7 +22,7 @@ test: servers ## run every test with the race detector, in random order
 
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) cross tidy ## vet, golangci-lint, formatting, tidy go.mod, other systems' builds
 	$(GO) vet ./...
-	$(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) run ./...
+	$(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) run --allow-parallel-runners ./...
 
 $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION):
 	GOBIN=$(TOOLS) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
@@ -46,7 +46,7 @@ fuzz: ## run every fuzz target for FUZZTIME (15s)
 	  done; done
 
 golden: ## rewrite the golden files
-	$(GO) test ./results/... -update
+	$(GO) test ./results/... ./scenarios -update
 
 cover: ## test coverage per package
 	$(GO) test -cover ./...

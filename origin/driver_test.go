@@ -89,11 +89,13 @@ func (b *bench) counts() Counts {
 type pull struct {
 	version  string
 	group    string
+	p384     bool // the certificates are on that curve
 	cert     *pki.Certificate
 	sessions tls.ClientSessionCache
 	plain    bool
 	source   netip.Addr
 	host     string
+	sni      string // over HTTP/3; "" is the protected host
 	path     string
 	header   string
 	idle     bool // closes after the handshake, before a request
@@ -184,7 +186,7 @@ func (b *bench) clientTLS(p pull) *tls.Config {
 	b.t.Helper()
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(b.authority.Roots())
-	profile := wire.Profile{Version: "1.3", Group: "x25519", Resumption: p.sessions != nil}
+	profile := wire.Profile{Version: "1.3", Group: "x25519", Resumption: p.sessions != nil, P384: p.p384}
 	if p.version != "" {
 		profile.Version = p.version
 	}

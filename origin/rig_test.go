@@ -257,6 +257,7 @@ type caller struct {
 	header   []string // "Name: value"
 	request  string   // first line without version; "" is GET /o/k
 	preface  string   // sent before anything else
+	alpn     []string
 }
 
 // outcome is what came back.
@@ -319,7 +320,7 @@ func (r *rig) clientTLS(c caller) *tls.Config {
 	r.t.Helper()
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(r.lab.authority.Roots())
-	cfg := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13, ClientSessionCache: c.sessions}
+	cfg := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13, ClientSessionCache: c.sessions, NextProtos: c.alpn}
 	if c.version == "1.2" {
 		cfg.MinVersion, cfg.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
 	}

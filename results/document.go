@@ -92,8 +92,10 @@ const (
 	LabelCipher        = "cipher"
 	LabelKey           = "key"
 	LabelResumption    = "resumption"
-	LabelChainBytes    = "chain.bytes" // what the chain is padded to; absent: as it comes
-	LabelHelloRetry    = "helloRetry"  // "true" where the origin asked for another key share
+	LabelChainBytes    = "chain.bytes"      // what the chain is padded to; absent: as it comes
+	LabelIdleTimeout   = "pool.idleTimeout" // T of the closed form, where connections are kept
+	LabelHelloRetry    = "helloRetry"       // "true" where the origin asked for another key share
+	LabelPrimitives    = "primitives"       // the library whose primitives efficiency.origin is held against; absent: there is none
 )
 
 // Arm is one measured configuration.

@@ -115,6 +115,11 @@ func init() {
 		Metric{Name: "requests.dropped", Unit: "count", Kind: Count, Better: Lower, Title: "viewer requests that were due and never sent"},
 		Metric{Name: "reuse.ratio", Unit: "ratio", Kind: Ratio, Better: Higher, Title: "share of origin requests on a reused connection"},
 		Metric{Name: "reuse.predicted", Unit: "ratio", Kind: Ratio, Better: Neither, Title: "reuse that the closed form 1 − e^(−λT/N) predicts"},
+		Metric{Name: "reuse.deviation", Unit: "ratio", Kind: Ratio, Better: Lower, Title: "how far reuse.ratio is from reuse.predicted, either way"},
+		Metric{Name: "handshake.share", Unit: "ratio", Kind: Ratio, Better: Lower, Title: "share of origin requests that paid a full TLS handshake"},
+		Metric{Name: "handshake.share.predicted", Unit: "ratio", Kind: Ratio, Better: Neither, Title: "share of origin requests that pay a full handshake by the closed form e^(−λT/N)"},
+		Metric{Name: "pool.count", Unit: "count", Kind: Exact, Better: Neither, Title: "pools that dial the origin: N of the closed form"},
+		Metric{Name: "pool.rate", Unit: "/s", Kind: Ratio, Better: Neither, Title: "origin requests per second, over all pools: λ of the closed form"},
 	)
 	spread("pool.wait", "time waited for a connection of the pool", all...)
 	register(

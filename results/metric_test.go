@@ -18,7 +18,8 @@ var documented = strings.Fields(`
 	handshake.per1000 request.cpu.edge request.cpu.origin efficiency efficiency.edge efficiency.origin
 	connect.p50 connect.p90 connect.p99 connect.p999 connect.max
 	handshake.p50 handshake.p90 handshake.p99 handshake.p999 handshake.max
-	requests.count requests.failed requests.dropped reuse.ratio reuse.predicted
+	requests.count requests.failed requests.dropped reuse.ratio reuse.predicted reuse.deviation
+	handshake.share handshake.share.predicted pool.count pool.rate
 	pool.wait.p50 pool.wait.p90 pool.wait.p99 pool.wait.p999 pool.wait.max
 	cache.hit.ratio cache.hit.predicted cache.collapsed cache.stale cache.revalidated
 	origin.requests origin.bytes origin.connections origin.offload

@@ -94,11 +94,41 @@ var combinations = []combination{
 		}
 		return "0-RTT is sent under an earlier session's key, but edge.tls.resumption is false; add resumption: true, or remove early"
 	}},
+	{[]string{"workload.controls", "workload.mode"}, func(s *Settings) string {
+		if s.Workload.Controls || s.Workload.Mode != "handshakes" {
+			return ""
+		}
+		return "CPU per handshake is net of the baseline and held against the A/A double; remove controls: false, or use mode: requests"
+	}},
+	{[]string{"edge.workers", "edge.servers"}, func(s *Settings) string {
+		if s.Edge.Workers == 0 || s.Edge.Workers >= s.Edge.Servers {
+			return ""
+		}
+		return fmt.Sprintf("%d workers cannot run on %d servers; give every server at least one, or 0 for one each", s.Edge.Workers, s.Edge.Servers)
+	}},
+	{[]string{"edge.shield.capacity", "edge.shield.enabled"}, func(s *Settings) string {
+		if s.Edge.Shield.Enabled || s.Edge.Shield.Capacity == 0 {
+			return ""
+		}
+		return "a shield's cache needs a shield; add enabled: true, or remove the capacity"
+	}},
+	{[]string{"workload.objects.hits", "workload.objects.model"}, func(s *Settings) string {
+		if s.Workload.Objects.Model == "mix" || s.Workload.Objects.Hits == 0 {
+			return ""
+		}
+		return "hits belong to the mix model, but the model is " + s.Workload.Objects.Model + "; choose mix, or remove hits"
+	}},
 	{[]string{"origin.header.name"}, func(s *Settings) string {
 		if !slices.Contains(reservedHeaders, strings.ToLower(s.Origin.Header.Name)) {
 			return ""
 		}
 		return show(s.Origin.Header.Name) + " has a meaning of its own in HTTP or here; choose another name, such as X-Origin-Verify"
+	}},
+	{[]string{"edge.tls.unasked", "edge.tls.early"}, func(s *Settings) string {
+		if !s.Edge.TLS.Early || s.Edge.TLS.Unasked != "fail" {
+			return ""
+		}
+		return "a request in 0-RTT is sent before the origin can ask for a certificate; choose unasked: continue, or remove early"
 	}},
 }
 
@@ -197,13 +227,19 @@ func (d *decoder) mostSpecific(e *Experiment, cell *Cell, paths []string) string
 	best := slices.MaxFunc(paths, func(a, b string) int {
 		return int(d.layerOf(e, cell, a)) - int(d.layerOf(e, cell, b))
 	})
-	if from, ok := cell.from[best]; ok {
+	return d.writtenAt(e, cell, best)
+}
+
+// writtenAt returns the document path at which a cell's setting was written,
+// or where it would be.
+func (d *decoder) writtenAt(e *Experiment, cell *Cell, path string) string {
+	if from, ok := cell.from[path]; ok {
 		return from
 	}
-	if _, ok := d.places[joinPath(e.prefix, best)]; !ok {
-		if _, ok := d.places[best]; ok {
-			return best
+	if _, ok := d.places[joinPath(e.prefix, path)]; !ok {
+		if _, ok := d.places[path]; ok {
+			return path
 		}
 	}
-	return joinPath(e.prefix, best)
+	return joinPath(e.prefix, path)
 }

@@ -23,13 +23,31 @@
 //
 // # Precedence
 //
-// default < scenario < experiment < --set < axis. A later layer overrides
+// default < preset < scenario < experiment < --set < axis. A later layer overrides
 // single settings; lists are replaced, never appended to. A --set is
 // path=value, the value read as YAML, and quotes may be left out where text is
 // expected. Its path is seed, name, title, expect, or a setting, which then
 // holds in every experiment; or experiments.NAME.path for one experiment. To
 // --set what an axis sets is an error. An arrival rate that an experiment
 // inherits is dropped when the experiment makes arrivals closed.
+//
+// # Presets
+//
+// edge.preset names a CDN (Source.Presets), at the top level, in an experiment,
+// by --set or as an axis. Wherever it is named, its values lie beneath every
+// setting that the scenario writes itself, on whichever layer: with
+// idleTimeout: 3s at the top level, arms of the axis edge.preset all have 3s.
+// A written setting counts as written when it repeats the default. Bypass
+// experiments meet reference settings and know no preset.
+//
+// What nobody documents is never replaced by a default unseen: the scenario is
+// refused until it sets what it depends on. It depends on edge.protocol always;
+// on edge.identity with mtls; in requests mode on edge.pool.idleTimeout when
+// connections are reused, and on edge.pool.maxConnections when arrivals are
+// open or more viewers ask at once than the default allows connections; in
+// handshakes mode on edge.tls.version, group, resumption and verify. What only
+// a failing origin brings out (edge.retry, edge.status) it does not depend on:
+// there the defaults stand, which try once and give no status.
 //
 // # The pipeline
 //
@@ -41,7 +59,8 @@
 //  4. --set arguments are small documents that go through the same walker.
 //  5. Axis values go through it too, each into a variable of its own; their
 //     product is the cells of an experiment.
-//  6. Settings that contradict each other are reported where the most specific
+//  6. Each cell's preset fills what was written nowhere.
+//  7. Settings that contradict each other are reported where the most specific
 //     of them was written.
 //
 // # Invariants

@@ -65,7 +65,23 @@ type Edge struct {
 	TLS      TLS    `yaml:"tls" json:"tls" doc:"The TLS that the edge speaks to the origin."`
 	Protocol string `yaml:"protocol" json:"protocol" enum:"h1,h3" doc:"The HTTP version towards the origin. h3 runs over QUIC, on the UDP port of the same number, and has no TLS 1.2."`
 	Pool     Pool   `yaml:"pool" json:"pool" doc:"The edge's pool of connections to the origin."`
-	Cache    Cache  `yaml:"cache" json:"cache" doc:"The edge's cache."`
+	Cache    Cache  `yaml:"cache" json:"cache" doc:"The edge's cache, one at every point of presence."`
+	Pops     int    `yaml:"pops" json:"pops" min:"1" max:"1000" doc:"How many points of presence there are, each with a cache and pools of its own. Viewers are spread evenly over them."`
+	Servers  int    `yaml:"servers" json:"servers" min:"1" max:"100" doc:"The servers of one point of presence, over which its viewers are spread evenly."`
+	Workers  int    `yaml:"workers" json:"workers" min:"0" max:"1000" doc:"The worker processes of one point of presence, spread over its servers as evenly as it goes; 0 is one for each server. They matter for edge.pool.scope: worker."`
+	Shield   Shield `yaml:"shield" json:"shield" doc:"A tier between the points of presence and the origin, the only one that dials the origin."`
+
+	Preset   string   `yaml:"preset" json:"preset" pattern:"name" doc:"A CDN whose documented behaviour fills what the scenario does not set itself, wherever the preset is named: originpull list presets --verbose has every value with its source. none leaves the defaults."`
+	Identity string   `yaml:"identity" json:"identity" enum:"own,global,zone,hostname" doc:"Whose client certificate the edge shows: its own, the one that all customers of the CDN share (global), or one that this customer uploaded for a zone or for a hostname."`
+	Refuses  []string `yaml:"refuses" json:"refuses" enum:"grpc,websocket" doc:"The kinds of requests that the edge refuses when it has a client certificate for the origin. Viewers of a workload make none of them."`
+	Retry    Retry    `yaml:"retry" json:"retry" doc:"How often the edge tries the origin, and for how long."`
+	Status   Status   `yaml:"status" json:"status" doc:"What a viewer is told when a pull fails, by the phase in which it did; 0 where nobody documents it."`
+}
+
+// Shield is the tier between points of presence and the origin.
+type Shield struct {
+	Enabled  bool     `yaml:"enabled" json:"enabled" doc:"Whether there is a shield."`
+	Capacity ByteSize `yaml:"capacity" json:"capacity" min:"0B" max:"16GiB" doc:"The bytes that the shield's own cache may hold; 0 gives it none, so that it only brings the pools together."`
 }
 
 // TLS is a TLS configuration in which everything that changes a measurement
@@ -76,6 +92,8 @@ type TLS struct {
 	Resumption bool   `yaml:"resumption" json:"resumption" doc:"Whether the edge keeps session tickets and resumes. In handshakes mode the warm-up earns the ticket, and everything measured is resumed."`
 	HelloRetry bool   `yaml:"helloRetry" json:"helloRetry" doc:"Whether the origin is made to ask for another key share (HelloRetryRequest), which costs a round trip. Needs TLS 1.3 and the group p256."`
 	Early      bool   `yaml:"early" json:"early" doc:"Whether a resumed h3 connection sends its first request in 0-RTT, before the handshake. Whoever records such a request can send it again."`
+	Verify     bool   `yaml:"verify" json:"verify" doc:"Whether the edge checks the origin's certificate: its chain, its dates and its name. false takes any."`
+	Unasked    string `yaml:"unasked" json:"unasked" enum:"continue,fail" doc:"What an edge with a client certificate does when the origin does not ask for it: continue with plain server-auth, or fail before any request is sent."`
 }
 
 // Pool is the edge's pool of origin connections.
@@ -83,12 +101,34 @@ type Pool struct {
 	Reuse          bool     `yaml:"reuse" json:"reuse" doc:"Whether a connection is kept for the next request. false opens one per request."`
 	IdleTimeout    Duration `yaml:"idleTimeout" json:"idleTimeout" min:"0s" max:"1h" doc:"How long an unused connection is kept; 0s keeps it until the origin closes it."`
 	MaxConnections int      `yaml:"maxConnections" json:"maxConnections" min:"0" max:"10000" doc:"The most connections open at once; further requests wait their turn. 0 sets no limit."`
+	Scope          string   `yaml:"scope" json:"scope" enum:"worker,server,site" doc:"Who shares one pool: nobody (each worker has its own), the workers of a server, or a whole point of presence."`
 }
 
 // Cache is the edge's cache.
 type Cache struct {
 	Capacity ByteSize `yaml:"capacity" json:"capacity" min:"0B" max:"16GiB" doc:"The bytes that the cache may hold, keys and headers included; 0 switches it off."`
 	Policy   string   `yaml:"policy" json:"policy" enum:"lru" doc:"Which entry makes room for a new one."`
+}
+
+// Retry is the edge's patience with an origin.
+type Retry struct {
+	Attempts        int      `yaml:"attempts" json:"attempts" min:"1" max:"10" doc:"How often a pull is tried at most. 1 tries once."`
+	On              []string `yaml:"on" json:"on" enum:"connect,handshake,response" doc:"Which failures are tried again: of the TCP connect, of the TLS handshake, or, of a GET or HEAD, a response that did not come in time."`
+	ConnectTimeout  Duration `yaml:"connectTimeout" json:"connectTimeout" min:"1ms" max:"10m" doc:"How long one attempt waits for the TCP connect."`
+	ResponseTimeout Duration `yaml:"responseTimeout" json:"responseTimeout" min:"1ms" max:"10m" doc:"How long one attempt waits from sending the request to the end of the response."`
+	Budget          Duration `yaml:"budget" json:"budget" min:"0s" max:"1h" doc:"No attempt begins later than this after the first, and one that makes no connection by then ends; 0s sets no limit."`
+}
+
+// Status is the status code for each phase in which a pull can fail.
+type Status struct {
+	Wait      int `yaml:"wait" json:"wait" min:"0" max:"599" doc:"No connection of the pool became free."`
+	Refused   int `yaml:"refused" json:"refused" min:"0" max:"599" doc:"The origin refused the TCP connect."`
+	Timeout   int `yaml:"timeout" json:"timeout" min:"0" max:"599" doc:"The TCP connect took too long."`
+	Verify    int `yaml:"verify" json:"verify" min:"0" max:"599" doc:"The edge refused the origin's certificate."`
+	Alert     int `yaml:"alert" json:"alert" min:"0" max:"599" doc:"The TLS handshake failed otherwise, as when the origin refuses the edge's certificate."`
+	Response  int `yaml:"response" json:"response" min:"0" max:"599" doc:"The response took too long."`
+	Truncated int `yaml:"truncated" json:"truncated" min:"0" max:"599" doc:"The connection ended before the response did, or brought something else."`
+	Barred    int `yaml:"barred" json:"barred" min:"0" max:"599" doc:"The edge refused the request (edge.refuses)."`
 }
 
 // Link is the network between edge and origin.
@@ -105,6 +145,7 @@ type Workload struct {
 	Duration    Duration `yaml:"duration" json:"duration" axis:"no" min:"10ms" max:"1h" doc:"The measured time: of the whole experiment in handshakes mode, of each arm in each trial in requests mode."`
 	Warmup      Duration `yaml:"warmup" json:"warmup" axis:"no" min:"0s" max:"10m" doc:"Time before the measurement whose results are thrown away."`
 	Trials      int      `yaml:"trials" json:"trials" axis:"no" min:"1" max:"1000" doc:"How often everything is started afresh; the trial is the unit of every statistic. Not given: 8 in handshakes mode, else 1."`
+	Controls    bool     `yaml:"controls" json:"controls" axis:"no" doc:"Whether the plain-TCP baseline and the A/A double are measured beside the arms. Without them an experiment in requests mode reports counts, shares and times, and no CPU; handshakes mode needs them."`
 	Block       Duration `yaml:"block" json:"block" axis:"no" min:"5ms" max:"25ms" doc:"In handshakes mode, the slice of time that one arm gets before the next one's turn."`
 }
 
@@ -116,9 +157,10 @@ type Arrivals struct {
 
 // Objects is the choice of object keys.
 type Objects struct {
-	Model string  `yaml:"model" json:"model" enum:"one,zipf,trace" doc:"one: always the same object. zipf: the k-th most popular of count objects is asked for in proportion to 1/k^alpha. trace: the keys of a real request trace, in order."`
+	Model string  `yaml:"model" json:"model" enum:"one,zipf,mix,trace" doc:"one: always the same object. zipf: the k-th most popular of count objects is asked for in proportion to 1/k^alpha. mix: with the probability hits one and the same object, else one never asked for before. trace: the keys of a real request trace, in order."`
 	Alpha float64 `yaml:"alpha" json:"alpha" min:"0" max:"5" doc:"The skew of zipf; 0 makes all objects equally popular."`
 	Count int     `yaml:"count" json:"count" min:"1" max:"10000000" doc:"How many objects zipf draws from."`
+	Hits  float64 `yaml:"hits" json:"hits" min:"0" max:"1" doc:"The share of requests of the mix model that are for the one object that is always there: the hit ratio of a warm cache."`
 	Trace string  `yaml:"trace" json:"trace" enum:"web07" doc:"The trace of the trace model. web07: 76,118 requests to an e-commerce product page."`
 }
 
@@ -186,10 +228,16 @@ func newDocument() *document {
 			Audit:       "all",
 		},
 		Edge: Edge{
-			TLS:      TLS{Version: "1.3", Group: "x25519"},
+			TLS:      TLS{Version: "1.3", Group: "x25519", Verify: true, Unasked: "continue"},
 			Protocol: "h1",
-			Pool:     Pool{Reuse: true, IdleTimeout: 5e9, MaxConnections: 64},
+			Pool:     Pool{Reuse: true, IdleTimeout: 5e9, MaxConnections: 64, Scope: "worker"},
 			Cache:    Cache{Policy: "lru"},
+			Pops:     1, Servers: 1,
+
+			Preset:   NoPreset,
+			Identity: "own",
+			Refuses:  []string{},
+			Retry:    Retry{Attempts: 1, On: []string{"connect"}, ConnectTimeout: 5e9, ResponseTimeout: 30e9},
 		},
 		Link: Link{Kind: "direct"},
 		Workload: Workload{
@@ -197,7 +245,7 @@ func newDocument() *document {
 			Concurrency: 1,
 			Arrivals:    Arrivals{Model: "closed"},
 			Objects:     Objects{Model: "zipf", Alpha: 0.9, Count: 10000},
-			Duration:    5e9, Warmup: 3e8, Block: 15e6,
+			Duration:    5e9, Warmup: 3e8, Block: 15e6, Controls: true,
 		},
 	}}
 }

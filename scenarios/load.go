@@ -25,6 +25,7 @@ type Source struct {
 	File    string   // the name shown in positions
 	Content []byte   // YAML
 	Set     []string // path=value, in the order given
+	Presets []Preset // what edge.preset may name besides none
 }
 
 // Scenario is a resolved document: every default written out, every --set
@@ -53,7 +54,7 @@ func Load(src Source) (*Scenario, error) {
 		return nil, problems.err()
 	}
 	d := newDecoder(src.File)
-	d.problems = problems
+	d.problems, d.presets = problems, src.Presets
 	doc := newDocument()
 	doc.Name = nameOf(src.File)
 	d.document(root, doc)
@@ -72,6 +73,7 @@ func Load(src Source) (*Scenario, error) {
 	d.experiments(s.Experiments)
 	d.setOnAxis(s.Experiments)
 	settleTrials(&doc.Settings)
+	d.quietly(func() { d.applyPreset(&Experiment{}, &Cell{}, &doc.Settings) })
 	s.Version, s.Name, s.Title, s.Seed, s.Settings = doc.Version, doc.Name, doc.Title, doc.Seed, doc.Settings
 	s.Digest = s.digest()
 	if len(d.problems) >= maxProblems {
@@ -137,6 +139,7 @@ func (d *decoder) experiments(all []Experiment) {
 		e := &all[i]
 		settleTrials(&e.Settings)
 		d.axes(e)
+		d.applyPresets(e)
 		d.combinations(e)
 	}
 }

@@ -28,7 +28,7 @@ const (
 // seconds. It finds the problems that need the registries (unknown case,
 // server, metric); the error is scenarios.Problems, all of them at once.
 func Compile(s *scenarios.Scenario) (*Plan, error) {
-	c := compiler{scenario: s, servers: found{}}
+	c := compiler{scenario: s, servers: found{}, speed: findSpeed(context.Background())}
 	plan := &Plan{Protocol: ProtocolVersion, Scenario: s.Name, Title: s.Title, Digest: s.Digest, Seed: s.Seed}
 	for i := range s.Experiments {
 		plan.Experiments = append(plan.Experiments, c.experiment(&s.Experiments[i]))
@@ -51,6 +51,7 @@ type compiler struct {
 	scenario *scenarios.Scenario
 	problems scenarios.Problems
 	servers  found
+	speed    *speed // what is planned of it
 }
 
 func (c *compiler) problem(path, format string, args ...any) {
@@ -82,6 +83,7 @@ func (c *compiler) experiment(e *scenarios.Experiment) Experiment {
 		x.Warmup = x.Block
 		warming = x.Warmup * float64(x.Trials*len(x.Arms))
 		x.Seconds = time.Duration(e.Workload.Duration).Seconds() / float64(x.Trials)
+		starting += c.servers.speedSeconds(x.Arms, c.speed)
 	} else {
 		x.Seconds = x.Block * float64(len(x.Arms))
 	}
@@ -127,7 +129,9 @@ func (c *compiler) arms(x *Experiment, e *scenarios.Experiment) {
 		x.Arms = append(x.Arms, arm)
 	}
 	c.server(base, x.Arms)
-	x.Arms = withControls(x.Name, x.Arms)
+	if e.Workload.Controls {
+		x.Arms = withControls(x.Name, x.Arms)
+	}
 }
 
 // policy fills the arm's policy from its strategies.
@@ -152,10 +156,6 @@ func (c *compiler) server(base string, arms []Arm) {
 		}
 		if name == builtin {
 			continue
-		}
-		if arms[i].Settings.Edge.Protocol != "h1" {
-			c.problem(path, "%s is measured over h1 only: use server: builtin for %s", name, arms[i].Settings.Edge.Protocol)
-			return
 		}
 		s := c.servers.server(context.Background(), name)
 		if s.err != nil {
@@ -230,7 +230,7 @@ func (c *compiler) bypass(x *Experiment, e *scenarios.Experiment) {
 func (c *compiler) bypassSettings(e *scenarios.Experiment) {
 	reference := scenarios.Defaults()
 	for _, path := range []string{
-		"origin.server", "origin.mtls.pin", "origin.mtls.revocation", "origin.header.name", "origin.tickets", "edge.tls.group", "edge.protocol",
+		"origin.server", "origin.mtls.pin", "origin.mtls.revocation", "origin.header.name", "origin.tickets", "edge.tls.group", "edge.protocol", "edge.identity",
 	} {
 		want, _ := reference.Value(path)
 		if got, _ := e.Value(path); got != want {

@@ -29,6 +29,9 @@ func (r *run) costExperiment(ctx context.Context, x *Experiment) error {
 	if err := lab.prepare(ctx, x.Arms); err != nil {
 		return err
 	}
+	if err := r.measureSpeed(ctx, x); err != nil {
+		return err
+	}
 	arms := make([]collected, len(x.Arms))
 	for i := range arms {
 		arms[i].arm = &x.Arms[i]
@@ -105,6 +108,9 @@ func (r *run) collectArm(x *Experiment, c *collected, base *collected) error {
 	arm := results.Arm{
 		Name: c.arm.Name, Experiment: x.Name, Role: results.Role(c.arm.Role), Doubles: c.arm.Doubles,
 		Axes: c.arm.Axes, Labels: r.armLabels(c), Metrics: map[string]results.Value{}, Histograms: map[string]string{},
+	}
+	if library := r.primitives(c); library != "" {
+		arm.Labels[results.LabelPrimitives] = library
 	}
 	if arm.Axes == nil {
 		arm.Axes = map[string]string{}
@@ -201,6 +207,9 @@ func (r *run) compareEnds(arm *Arm, t *armTrial) {
 	}
 	if arm.Settings.Origin.Server != builtin {
 		ends = ends[:2] // no real server counts the bytes beneath its TLS
+	}
+	if o.Untold > 0 && o.Untold == edge.HandshakesFull-o.Full+edge.HandshakesResumed-o.Resumed {
+		return // what the server tells of the kinds is no more than there were
 	}
 	for _, c := range ends {
 		if c.edge != c.origin {

@@ -20,11 +20,11 @@ func trialMetrics(x *Experiment, t *armTrial, base *armTrial) map[string]float64
 		}
 	}
 	edgeCPU, originCPU := perUnit(t.blocks)
-	if t.noCPU != nil || len(edgeCPU) == 0 {
+	if t.noCPU != nil || len(edgeCPU) == 0 || base == nil { // no CPU figure without its controls
 		return m
 	}
 	m["request.cpu.edge"], m["request.cpu.origin"] = median(edgeCPU), median(originCPU)
-	if x.Kind != Handshakes || base == nil {
+	if x.Kind != Handshakes {
 		return m
 	}
 	if base == t { // the baseline's own figure is what the others are net of
@@ -105,6 +105,7 @@ func countMetrics(x *Experiment, c map[string]int64, cached bool) map[string]flo
 	m["handshake.per1000"] = 1000 * float64(c[countHandshakeFull]+c[countHandshakeResumed]+c[countHandshakeFailed]) / viewers
 	if pulls > 0 {
 		m["reuse.ratio"] = float64(c[countReused]) / pulls
+		m["handshake.share"] = float64(c[countHandshakeFull]) / pulls
 	}
 	if cached {
 		m["cache.hit.ratio"] = float64(c[countHit]) / viewers
@@ -125,7 +126,12 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 		return nil // no sample is never a zero
 	}
 	cached := slices.ContainsFunc(arm.Trials, func(t results.Trial) bool { _, ok := t.Metrics["cache.hit.ratio"]; return ok })
-	for name, v := range countMetrics(x, c.merged.Counts, cached) {
+	counts := countMetrics(x, c.merged.Counts, cached)
+	if x.Kind == Requests {
+		predictReuse(c.arm, counts["origin.requests"]/(x.Block*float64(good)), counts)
+		arm.Metrics["pool.count"] = results.NewValue("pool.count", float64(len(poolShares(c.arm))), good)
+	}
+	for name, v := range counts {
 		arm.Metrics[name] = results.NewValue(name, v, good)
 	}
 	for _, name := range averaged {
@@ -186,6 +192,9 @@ func (r *run) armLabels(c *collected) map[string]string {
 		version, library = s.installed.Version, s.installed.TLS
 	}
 	labels := map[string]string{results.LabelServer: o.Server, results.LabelServerVersion: version}
+	if pool := c.arm.Settings.Edge.Pool; pool.Reuse {
+		labels[results.LabelIdleTimeout] = pool.IdleTimeout.String()
+	}
 	if c.arm.Plaintext {
 		return labels
 	}

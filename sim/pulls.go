@@ -106,6 +106,9 @@ func (r *pullRecorder) record(p pulled) {
 		r.results.Time(timeService, p.end.Sub(p.sent))
 	}
 	r.outcome(p.reply.Outcome)
+	for i := range p.reply.Earlier {
+		r.exchange(&p.reply.Earlier[i], 0)
+	}
 	if p.reply.Exchange != nil {
 		r.exchange(p.reply.Exchange, len(p.reply.Body))
 	}

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
+	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/origin"
+	"github.com/originpull/originpull/pki"
 )
 
 // builtin is the server of the built-in origin; any other is a driver's.
@@ -43,13 +46,21 @@ func startServer(ctx context.Context, start *Start) (originEnd, netip.AddrPort, 
 func serverSetup(start *Start) origin.Setup {
 	with := *start
 	with.Certificate = credOrigin
-	return origin.Setup{Config: originConfig(&with), Baseline: start.Arm.Plaintext}
+	s := origin.Setup{Config: originConfig(&with), Baseline: start.Arm.Plaintext, Key: pki.KeyType(start.Arm.Settings.Origin.Certificate.Key)}
+	if protocol := start.Arm.Settings.Edge.Protocol; protocol != string(pool.H1) {
+		s.Protocol = protocol
+	}
+	return s
 }
 
 func (s *serverEnd) pids() ([]int, error) { return s.running.Pids() }
 
-// drain stops the server: only then is everything in its logs.
+// drain stops the server: only then is everything in its logs. One that had
+// ended before has lost some of it, even where children of it went on.
 func (s *serverEnd) drain(ctx context.Context) (*origin.Counts, error) {
+	if err := s.ended(0); err != nil {
+		return nil, err
+	}
 	s.drained = true
 	if err := s.running.Stop(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name, err)
@@ -65,15 +76,31 @@ func (s *serverEnd) stop() error {
 	if s.drained {
 		return nil
 	}
-	var early error
-	select {
-	case <-s.running.Exited():
-		early = fmt.Errorf("%s ended early; it said: %s", s.name, s.running.Output())
-	default:
-	}
+	early := s.ended(noticeWithin)
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
 	defer cancel()
 	return errors.Join(early, s.running.Stop(ctx))
+}
+
+// noticeWithin is how long the end of a server may go unnoticed after its edge
+// has seen connections refused.
+const noticeWithin = 100 * time.Millisecond
+
+// ended says how the server ended by itself, and in its last words why; nil
+// when it has not within the time given.
+func (s *serverEnd) ended(within time.Duration) error {
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-s.running.Exited():
+	case <-timer.C:
+		select { // both may have been ready
+		case <-s.running.Exited():
+		default:
+			return nil
+		}
+	}
+	return fmt.Errorf("%s ended early (%s); it said: %s", s.name, s.running.ExitText(), s.running.Output())
 }
 
 // found are the servers on this machine, looked for once.

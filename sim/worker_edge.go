@@ -21,7 +21,7 @@ const drainViewers = 10 * time.Second
 // edgeWorker is the simulated edge with its viewers in a process of its own.
 type edgeWorker struct {
 	arm      Arm
-	edge     *edge.Edge
+	edge     *edge.Distribution
 	objects  *objects
 	pacer    func() (Pacer, error)
 	recorder *pullRecorder
@@ -30,12 +30,12 @@ type edgeWorker struct {
 }
 
 func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
-	cfg, err := edgeConfig(s)
+	asked, err := layout(s)
 	if err != nil {
 		return Answer{}, err
 	}
 	w.arm = s.Arm
-	if w.edge, err = edge.New(cfg); err != nil {
+	if w.edge, err = edge.NewDistribution(asked); err != nil {
 		return Answer{}, err
 	}
 	workload := s.Arm.Settings.Workload

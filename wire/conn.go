@@ -54,6 +54,10 @@ func (c *Conn) Handed() (sent, received int64) {
 	return c.Counts().Sent, c.cutter.offset
 }
 
+// RecordStart is how many bytes came before the TLS record that was handed out
+// last. The reader may call it, after Handshake.
+func (c *Conn) RecordStart() int64 { return c.cutter.last }
+
 // Counts returns what has been carried so far.
 func (c *Conn) Counts() Counts {
 	c.mu.Lock()

@@ -22,8 +22,10 @@ type Config struct {
 	MaxBody          int64         // bytes of a response's content; 0 = 64 MiB
 }
 
+// DefaultDialTimeout is Config.DialTimeout where that is 0.
+const DefaultDialTimeout = 5 * time.Second
+
 const (
-	defaultDialTimeout      = 5 * time.Second
 	defaultHandshakeTimeout = 5 * time.Second
 	defaultResponseTimeout  = 30 * time.Second
 	defaultMaxBody          = 64 << 20
@@ -62,13 +64,17 @@ type Target struct {
 	// connections and sessions of its own. Where ClientSessionCache is set,
 	// every lane has a cache of its own in its place.
 	TLS *tls.Config
-	// Protocol "" is H1. Over H3 a connection carries one request at a time, as
-	// over H1, and the origin is not asked to close after the last.
+	// Protocol "" is H1. Over H2 a connection carries as many requests at once
+	// as the origin's SETTINGS allow. Over H3 it carries one at a time, as over
+	// H1, and the origin is not asked to close after the last.
 	Protocol Protocol
 	// Early sends the first request of a resumed H3 connection in 0-RTT when
 	// it is a GET or HEAD: whoever records it can send it again.
-	Early  bool
-	Dialer wire.Dialer // its Network must be comparable; a Timeout replaces Config.DialTimeout
+	Early bool
+	// MustBeAsked makes a full handshake in which the origin does not ask for
+	// the client's certificate a failure, before any request is sent.
+	MustBeAsked bool
+	Dialer      wire.Dialer // its Network must be comparable; a Timeout replaces Config.DialTimeout
 }
 
 // Stage is where an exchange failed.
@@ -86,12 +92,12 @@ const (
 // Exchange is what one call of Do did.
 type Exchange struct {
 	Reused        bool          // the connection had carried a request before
-	Retried       bool          // a reused connection was stale; this is about the fresh one
-	Wait          time.Duration // for Config.MaxConnections
+	Retried       bool          // a reused connection was stale, or refused the request unseen; this is about the second attempt
+	Wait          time.Duration // for Config.MaxConnections; over h2, for a dial of another's too
 	Start         time.Time     // when Do was called
-	FirstByte     time.Time     // of the response; zero without one
+	FirstByte     time.Time     // of the response (over h2, of its first HEADERS frame); zero without one
 	End           time.Time
-	Trace         *wire.Trace // of the connection that was made; nil when reused, or when TCP connect failed
+	Trace         *wire.Trace // of the connection that was made for it; nil when none was, or when TCP connect failed
 	Local, Remote netip.AddrPort
 	Failed        Stage
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/originpull/originpull/wire"
@@ -27,6 +28,15 @@ type conn struct {
 
 	out []byte
 	in  reader
+
+	h2 *h2Line // over tls; nil until it is spoken
+	// Over HTTP/2, guarded by the pool's lock.
+	ready    bool   // it is one of the lane's lines
+	pending  bool   // its SETTINGS have not come
+	over     bool   // its reader has ended
+	streams  int    // that requests have
+	retired  string // why it takes no more requests
+	answered atomic.Bool
 
 	isIdle    bool      // guarded by the pool's lock
 	idleSince time.Time // likewise
@@ -53,7 +63,12 @@ func (l *lane) dial(ctx context.Context, t *Target, x *Exchange) (*conn, error) 
 		limit := l.pool.cfg.HandshakeTimeout
 		ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no handshake within %s: %w", limit, os.ErrDeadlineExceeded))
 		defer cancel()
-		if c.tls, x.Trace, err = wire.Handshake(ctx, c.wire, l.tls); err != nil {
+		ctx, a := t.expect(ctx)
+		c.tls, x.Trace, err = wire.Handshake(ctx, c.wire, l.tls)
+		if err == nil {
+			err = a.check(x.Trace)
+		}
+		if err != nil {
 			if ctx.Err() != nil {
 				err = context.Cause(ctx)
 			}
@@ -65,6 +80,14 @@ func (l *lane) dial(ctx context.Context, t *Target, x *Exchange) (*conn, error) 
 			return nil, l.pool.cause(err)
 		}
 		c.stream, c.resumed = c.tls, x.Trace.Resumed
+	}
+	if l.shared {
+		ctx, cancel := context.WithTimeout(ctx, l.pool.cfg.HandshakeTimeout)
+		defer cancel()
+		if err := l.speakH2(ctx, c, x); err != nil {
+			return nil, l.refusedH2(c, x, err)
+		}
+		return c, nil
 	}
 	c.in = reader{source: c.stream, trace: x.Trace, conn: c.wire}
 	return c, nil
@@ -208,6 +231,8 @@ func (c *conn) close() {
 	switch {
 	case c.h3 != nil:
 		c.h3.close()
+	case c.h2 != nil:
+		_ = c.h2.http.Close()
 	case c.packets != nil:
 		_ = c.packets.Close()
 	default:

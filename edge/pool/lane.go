@@ -20,7 +20,7 @@ type laneKey struct {
 	tls                  *tls.Config
 	source               netip.Addr
 	protocol             Protocol
-	early                bool
+	early, mustBeAsked   bool
 	network              wire.Network
 }
 
@@ -31,25 +31,52 @@ type lane struct {
 
 	taken   int // places: connections open or being dialed
 	conns   map[*conn]struct{}
-	idle    []*conn      // the one used last is last
-	waiters []chan *conn // first come first
+	idle    []*conn   // the one used last is last
+	waiters []*waiter // first come first
+
+	// Over HTTP/2 alone.
+	shared  bool
+	lines   []*conn // in use, with streams of them perhaps free; the oldest is first
+	pending int     // dials, and connections whose SETTINGS have not come
+	perConn int     // streams that the origin allowed last; 0 = not known
+}
+
+// waiter is a request that waits its turn.
+type waiter struct {
+	turn    chan grant // one grant, or closed
+	sharing bool       // for a dial of another's
+}
+
+// grant is a connection; or, without one, the turn to dial, or why there is
+// none to come.
+type grant struct {
+	conn  *conn
+	err   error
+	stage Stage
 }
 
 // sessions is how many TLS sessions a lane keeps. One name is one entry.
 const sessions = 8
 
 func newLane(p *Pool, t *Target) *lane {
-	l := &lane{pool: p, conns: map[*conn]struct{}{}}
+	l := &lane{pool: p, conns: map[*conn]struct{}{}, shared: t.Protocol == H2}
 	if t.TLS != nil {
 		l.tls = t.TLS.Clone()
-		if t.Protocol == H3 {
+		switch t.Protocol {
+		case H3:
 			l.tls.NextProtos = []string{http3.NextProtoH3}
+		case H2:
+			l.tls.NextProtos = []string{protoH2}
+		case H1: // offers nothing, which is HTTP/1.1
 		}
 		if t.ServerName != "" {
 			l.tls.ServerName = t.ServerName
 		}
 		if l.tls.ClientSessionCache != nil {
 			l.tls.ClientSessionCache = tls.NewLRUClientSessionCache(sessions)
+		}
+		if t.MustBeAsked {
+			noteAsked(l.tls)
 		}
 	}
 	return l
@@ -74,48 +101,66 @@ func (l *lane) acquire(ctx context.Context, x *Exchange) (*conn, error) {
 		l.pool.mu.Unlock()
 		return nil, nil
 	}
-	turn := make(chan *conn, 1)
+	turn := &waiter{turn: make(chan grant, 1)}
 	l.waiters = append(l.waiters, turn)
 	l.pool.stats.Waits++
 	l.pool.mu.Unlock()
-	c, err := l.wait(ctx, turn)
+	g, err := l.wait(ctx, turn)
 	x.Wait = time.Since(x.Start)
 	if err != nil {
 		x.Failed = StageWait
 		return nil, err
 	}
-	if c == nil {
+	if g.conn == nil {
 		return nil, nil
 	}
-	return l.fresh(c, x), nil
+	return l.fresh(g.conn, x), nil
 }
 
 // wait waits for a connection, or for the place of one that is gone.
-func (l *lane) wait(ctx context.Context, turn chan *conn) (*conn, error) {
+func (l *lane) wait(ctx context.Context, w *waiter) (grant, error) {
 	select {
-	case c, open := <-turn:
+	case g, open := <-w.turn:
 		if !open {
-			return nil, ErrClosed
+			return grant{}, ErrClosed
 		}
-		return c, nil
+		return g, nil
 	case <-ctx.Done():
 	}
+	err := fmt.Errorf("waiting for one of %d connections: %w", l.pool.cfg.MaxConnections, context.Cause(ctx))
+	if w.sharing {
+		err = fmt.Errorf("waiting for a connection that is being made: %w", context.Cause(ctx))
+	}
 	l.pool.mu.Lock()
-	if i := slices.Index(l.waiters, turn); i >= 0 {
+	if i := slices.Index(l.waiters, w); i >= 0 {
 		l.waiters = slices.Delete(l.waiters, i, i+1)
 		l.pool.mu.Unlock()
-		return nil, fmt.Errorf("waiting for one of %d connections: %w", l.pool.cfg.MaxConnections, context.Cause(ctx))
+		return grant{}, err
 	}
 	l.pool.mu.Unlock()
 	// The turn came at the same time: pass it on.
-	if c, open := <-turn; open {
-		if c != nil {
-			l.release(c)
-		} else {
-			l.vacate()
-		}
+	if g, open := <-w.turn; open {
+		l.decline(g)
 	}
-	return nil, fmt.Errorf("waiting for one of %d connections: %w", l.pool.cfg.MaxConnections, context.Cause(ctx))
+	return grant{}, err
+}
+
+// decline passes a turn on.
+func (l *lane) decline(g grant) {
+	switch {
+	case g.err != nil:
+	case g.conn != nil && l.shared:
+		l.leave(g.conn, "")
+	case g.conn != nil:
+		l.release(g.conn)
+	default:
+		if l.shared {
+			l.pool.mu.Lock()
+			l.pending--
+			l.pool.mu.Unlock()
+		}
+		l.vacate()
+	}
 }
 
 // last takes the idle connection that was used last; the lock is held.
@@ -173,7 +218,7 @@ func (l *lane) release(c *conn) {
 	}
 	defer p.mu.Unlock()
 	if len(l.waiters) > 0 {
-		l.next() <- c
+		l.next() <- grant{conn: c}
 		return
 	}
 	c.isIdle, c.idleSince = true, time.Now()
@@ -182,10 +227,10 @@ func (l *lane) release(c *conn) {
 }
 
 // next takes the first waiter; the lock is held.
-func (l *lane) next() chan *conn {
-	turn := l.waiters[0]
+func (l *lane) next() chan grant {
+	first := l.waiters[0]
 	l.waiters = slices.Delete(l.waiters, 0, 1)
-	return turn
+	return first.turn
 }
 
 // discard closes c and gives its place away.
@@ -215,9 +260,10 @@ func (l *lane) count(c *conn, reason string) {
 func (l *lane) vacate() {
 	l.pool.mu.Lock()
 	defer l.pool.mu.Unlock()
-	if len(l.waiters) > 0 {
-		l.next() <- nil
+	if len(l.waiters) > 0 && !l.shared {
+		l.next() <- grant{}
 		return
 	}
 	l.taken--
+	l.serve()
 }

@@ -33,7 +33,7 @@ func New(cfg Config) (*Pool, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	cfg.DialTimeout = cmp.Or(cfg.DialTimeout, defaultDialTimeout)
+	cfg.DialTimeout = cmp.Or(cfg.DialTimeout, DefaultDialTimeout)
 	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, defaultHandshakeTimeout)
 	cfg.ResponseTimeout = cmp.Or(cfg.ResponseTimeout, defaultResponseTimeout)
 	cfg.MaxBody = cmp.Or(cfg.MaxBody, defaultMaxBody)
@@ -73,6 +73,9 @@ func (p *Pool) do(ctx context.Context, t *Target, req *Request, resp *Response, 
 		return err
 	}
 	defer p.busy.Done()
+	if l.shared {
+		return p.doShared(ctx, l, t, req, resp, x)
+	}
 	c, err := l.acquire(ctx, x)
 	if err != nil {
 		return err
@@ -110,7 +113,7 @@ func (p *Pool) enter(t *Target) (*lane, error) {
 	key := laneKey{
 		address: t.Address, serverName: t.ServerName, identity: t.Identity, tls: t.TLS,
 		source: t.Dialer.Source, network: t.Dialer.Network,
-		protocol: t.Protocol, early: t.Early,
+		protocol: t.Protocol, early: t.Early, mustBeAsked: t.MustBeAsked,
 	}
 	l := p.lanes[key]
 	if l == nil {
@@ -160,6 +163,9 @@ func (p *Pool) settle(c *conn, x *Exchange, refused bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stats.Requests++
+	if !x.FirstByte.IsZero() {
+		c.answered.Store(true)
+	}
 	if !x.Reused && c.tls != nil && !refused {
 		p.stats.HandshakeSent += x.Trace.Sent
 		p.stats.HandshakeReceived += x.Trace.Received
@@ -207,7 +213,7 @@ func (p *Pool) Close() error {
 	}
 	for _, l := range p.lanes {
 		for _, w := range l.waiters {
-			close(w)
+			close(w.turn)
 		}
 		l.waiters = nil
 		for c := range l.conns {

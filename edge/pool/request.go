@@ -1,8 +1,13 @@
 package pool
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -99,6 +104,27 @@ func (r *Request) appendTo(b []byte, last bool) []byte {
 		b = append(b, r.Body...)
 	}
 	return b
+}
+
+// standard is r for net/http's and quic-go's codecs.
+func (r *Request) standard(ctx context.Context) *http.Request {
+	// Opaque keeps the path as it is written.
+	at := &url.URL{Scheme: "https", Host: r.Host, Opaque: "//" + r.Host + r.Path}
+	if r.Path == "*" {
+		at = &url.URL{Scheme: "https", Host: r.Host, Path: "*"}
+	}
+	out := &http.Request{Method: r.Method, URL: at, Host: r.Host, Header: make(http.Header, len(r.Header)+1)}
+	for _, f := range r.Header {
+		name := http.CanonicalHeaderKey(f[0])
+		out.Header[name] = append(out.Header[name], f[1])
+	}
+	if out.Header["User-Agent"] == nil {
+		out.Header["User-Agent"] = []string{""} // none, as over h1
+	}
+	if len(r.Body) > 0 {
+		out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(r.Body)), int64(len(r.Body))
+	}
+	return out.WithContext(ctx)
 }
 
 // tokens are the characters of a token (RFC 9110, section 5.6.2).

@@ -19,6 +19,7 @@ type Stats struct {
 	StaleRetries      int64            // requests sent once more because a reused connection was stale, or 0-RTT was rejected
 	IdleClosed        int64            // of Closed: by Config.IdleTimeout
 	Waits             int64            // requests that waited for Config.MaxConnections
+	Shared            int64            // requests over h2 that waited for a dial of another's
 	MaxOpen           int64            // connections open at once
 	Open              int64            // connections open now
 	Closed            map[string]int64 // connections closed, by reason
