@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"sync/atomic"
+
 	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -18,9 +20,9 @@ func (d datagram) discard() { d.content.Release() }
 
 // nic is a network card whose cable is a line.
 type nic struct {
-	mtu        uint32
-	line       *line[datagram] // what it sends goes here
-	dispatcher stack.NetworkDispatcher
+	mtu   uint32
+	line  *line[datagram] // what it sends goes here
+	stack atomic.Pointer[stack.NetworkDispatcher]
 }
 
 var _ stack.LinkEndpoint = (*nic)(nil)
@@ -37,24 +39,27 @@ func (n *nic) WritePackets(packets stack.PacketBufferList) (int, tcpip.Error) {
 // deliver gives the stack a packet that arrived. It comes without headers set
 // apart: the stack is to parse them as if it had never seen them.
 func (n *nic) deliver(d datagram) {
-	if n.dispatcher == nil {
+	dispatcher := n.stack.Load()
+	if dispatcher == nil {
 		d.discard()
 		return
 	}
 	p := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: d.content})
-	n.dispatcher.DeliverNetworkPacket(d.protocol, p)
+	(*dispatcher).DeliverNetworkPacket(d.protocol, p)
 	p.DecRef()
 }
 
-// Attach is called before the first packet is sent, with nil after the last.
+// Attach is called with the stack, and with nil when that ends.
 func (n *nic) Attach(d stack.NetworkDispatcher) {
-	if d != nil {
-		n.dispatcher = d
+	if d == nil {
+		n.stack.Store(nil)
+		return
 	}
+	n.stack.Store(&d)
 }
 
 // IsAttached belongs to stack.LinkEndpoint, as do all below.
-func (n *nic) IsAttached() bool { return n.dispatcher != nil }
+func (n *nic) IsAttached() bool { return n.stack.Load() != nil }
 
 // MTU is the link's.
 func (n *nic) MTU() uint32 { return n.mtu }

@@ -14,7 +14,8 @@ import (
 )
 
 const doctorHelp = `Say what this machine can measure: processors, CPU clocks, loopback addresses,
-how late the timer is, and which servers can be origins here.
+how late the timer is, what links to a distant origin there are, and which
+servers can be origins here.
 
 With --noise, one arm is measured against itself for about 15 seconds: the
 ratio shows which differences of CPU this machine can tell at all.`
