@@ -84,6 +84,9 @@ func TestDistance(t *testing.T) {
 		exact   bool
 	}{{50 * ms, 9, !raced}, {10 * ms, 3, false}} {
 		t.Run(r.rtt.String(), func(t *testing.T) {
+			if raced && r.rtt < 50*ms {
+				t.Skip("under the race detector a handshake's CPU is a good part of that")
+			}
 			paths := []*Path{openPath(t, Link{Kind: "netstack", RTT: r.rtt})}
 			if tun, _ := KindOf("tun"); tun.Available() == nil {
 				paths = append(paths, openPath(t, Link{Kind: "tun", RTT: r.rtt}))

@@ -115,7 +115,7 @@ func (n *namespace) connect(mtu int) error {
 	}
 	anywhere := &net.IPNet{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)}
 	for _, step := range []func() error{
-		func() error { return n.routes.LinkSetUp(lo) },
+		func() error { return n.routes.LinkSetUp(lo) }, // for what a server there says to itself
 		func() error { return n.routes.LinkSetMTU(out, mtu) },
 		func() error { return n.routes.LinkSetTxQLen(out, queueLength) },
 		func() error { return n.routes.LinkSetUp(out) },
