@@ -135,8 +135,8 @@ func (c *Conn) turn(d direction) {
 // Quiet reports whether nothing waits to be read: no bytes, no end, no error.
 // A reply that is already there before its request was sent is not one, so a
 // connection that is not quiet must not be reused. Where the system cannot
-// tell without reading (anywhere but on Linux and a Model), only the bytes
-// that were read ahead count.
+// tell without reading (a kernel other than Linux), only the bytes that were
+// read ahead count.
 func (c *Conn) Quiet() bool {
 	if len(c.held) > 0 || c.cutter.partial() {
 		return false
@@ -146,8 +146,8 @@ func (c *Conn) Quiet() bool {
 
 // waiting reports whether a read would block.
 func (c *Conn) waiting() bool {
-	if m, ok := c.Conn.(*modelConn); ok {
-		return m.quiet()
+	if s, ok := c.Conn.(interface{ quiet() bool }); ok {
+		return s.quiet()
 	}
 	return c.kernel.quiet(c.Conn)
 }

@@ -17,7 +17,8 @@ import (
 )
 
 const doctorHelp = `Say what this machine can measure: processors, CPU clocks, loopback addresses,
-how late the timer is, and which servers can be origins here.
+how late the timer is, what links to a distant origin there are, and which
+servers can be origins here.
 
 With --noise it also says how small a difference of CPU can be told here now:
 one cell twice in 120 pairs of blocks, then 15 % of CPU planted on top of it and
