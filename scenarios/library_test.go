@@ -154,7 +154,7 @@ func TestTraces(t *testing.T) {
 			t.Errorf("%s: %d different keys do not look like a trace", name, len(distinct))
 		}
 	}
-	if _, err := TraceKeys("web7"); err == nil || err.Error() != `trace "web7" is not known; did you mean web07? Known: web07` {
+	if _, err := TraceKeys("web7"); err == nil || err.Error() != `trace "web7" is not known; did you mean web07? Known: web07, web12` {
 		t.Errorf("got %v", err)
 	}
 	packed, err := traceFiles.ReadFile("traces/web07.trace.gz")
