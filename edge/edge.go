@@ -110,10 +110,10 @@ func (f *fetch) done() *pool.Exchange {
 	return f.exchange
 }
 
-func (f *fetch) run(ctx context.Context) (*cache.Response, error) {
+func (f *fetch) run(ctx context.Context, req *cache.Request) (*cache.Response, error) {
 	e := f.edge
 	request := pool.Request{
-		Method: f.viewer.Method, Host: e.cfg.Host, Path: f.viewer.Path, Header: e.header(f.viewer.Header),
+		Method: f.viewer.Method, Host: e.cfg.Host, Path: f.viewer.Path, Header: e.header(req.Header),
 	}
 	// A response of its own for every pull: what the cache takes it keeps.
 	var response pool.Response

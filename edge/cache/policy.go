@@ -35,6 +35,8 @@ type item struct {
 	queue        *queue
 	newer, older *item
 	marks        uint8
+
+	entry *entry // whose item this is; the store's own affair
 }
 
 // evictFunc is told of every item that a policy evicts.
