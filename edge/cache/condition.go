@@ -149,10 +149,7 @@ func cut(r *Response, asked http.Header) *Response {
 		}
 		return &Response{Status: http.StatusRequestedRangeNotSatisfiable, Header: h}
 	}
-	h := r.Header.Clone()
-	h["Content-Range"] = []string{fmt.Sprintf("bytes %d-%d/%d", from, to, size)}
-	h["Content-Length"] = []string{fmt.Sprint(to - from + 1)}
-	return &Response{Status: http.StatusPartialContent, Header: h, Body: r.Body[from : to+1 : to+1]}
+	return part{total: size}.cut(r, from, to)
 }
 
 type rangeVerdict int

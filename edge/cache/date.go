@@ -17,29 +17,31 @@ var dateForms = [...]string{
 // any case of letters (RFC 9111, 4.2). The two-digit year of the second form
 // is the latest that is at most 50 years from now (RFC 9110, 5.6.7).
 func parseDate(text string, now time.Time) (time.Time, bool) {
+	if zone := len(text) - len("GMT"); zone > 0 && strings.EqualFold(text[zone:], "GMT") {
+		text = text[:zone] + "GMT"
+	}
 	for form, layout := range dateForms {
 		at, err := time.Parse(layout, text)
 		if err != nil {
 			continue
 		}
 		if form == 1 {
-			at = at.AddDate(now.Year()/100*100-at.Year()/100*100, 0, 0)
+			at = at.AddDate(now.Year()/100*100+100-at.Year()/100*100, 0, 0)
 			for at.After(now.AddDate(50, 0, 0)) {
 				at = at.AddDate(-100, 0, 0)
 			}
 		}
 		// time.Parse takes more than the form says; writing it back does not.
-		return at, strings.EqualFold(at.Format(layout), text) || form == 1 && sameButWeekday(at.Format(layout), text)
+		return at, strings.EqualFold(dayless(at.Format(layout)), dayless(text))
 	}
 	return time.Time{}, false
 }
 
-// sameButWeekday compares dates of the RFC 850 form. A two-digit year that is
-// read as another century has another weekday.
-func sameButWeekday(a, b string) bool {
-	_, a, _ = strings.Cut(a, ",")
-	_, b, ok := strings.Cut(b, ",")
-	return ok && strings.EqualFold(a, b)
+// dayless is a date without its day of the week, which need not be the right
+// one.
+func dayless(date string) string {
+	_, rest, _ := strings.Cut(date, " ")
+	return rest
 }
 
 // onlyDate reads a field that must hold one date on one line.

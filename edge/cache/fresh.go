@@ -53,15 +53,18 @@ func (c *Config) judge(x *exchange) (t terms, storable bool) {
 			t.ifError = c.StaleIfError
 		}
 	}
+	_, partial := parsePart(h["Content-Range"])
+	if x.response.Status == http.StatusPartialContent && (!partial || t.noCache || !explicit) {
+		return t, false // nothing validates a part
+	}
 	useful := t.lifetime > t.age && !t.noCache || t.whileRevalidate > 0 || hasValidator(h)
 	return t, useful && whole(x.response)
 }
 
-// understood: a partial response or an answer to a validation is never stored
-// as an object; of a status with must-understand the rules must be known
+// understood: an answer to a validation is never stored as an object; of a status with must-understand the rules must be known
 // (RFC 9111, 5.2.2.3).
 func understood(status int, d *directives) bool {
-	if status < 200 || status == http.StatusPartialContent || status == http.StatusNotModified {
+	if status < 200 || status == http.StatusNotModified {
 		return false
 	}
 	return !d.mustUnderstand || http.StatusText(status) != ""

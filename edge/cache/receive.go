@@ -58,7 +58,7 @@ func (c *Cache) receive(q *question, resp *Response, err error) arrival {
 	case v.req.Method == http.MethodHead:
 		c.head(q, x)
 		return got
-	case v.asks.origin, v.asks.ranged && resp.Status != http.StatusOK, resp.Status == http.StatusNotModified:
+	case v.asks.origin, v.asks.ranged && resp.Status != http.StatusOK && resp.Status != http.StatusPartialContent, resp.Status == http.StatusNotModified:
 		return got // says nothing of the object itself
 	}
 	return c.admit(q, x, got)
@@ -173,6 +173,9 @@ func (c *Cache) admit(q *question, x *exchange, got arrival) arrival {
 	got.variant = variantOf(fields, x.request.Header)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if x.response.Status == http.StatusPartialContent && !storable {
+		return got // says nothing of the whole
+	}
 	if !storable {
 		if !failure(x.response.Status) && q.entry != nil && q.entry.object != nil {
 			c.store.remove(q.entry) // outdated
@@ -185,6 +188,9 @@ func (c *Cache) admit(q *question, x *exchange, got arrival) arrival {
 	stored := *x.response
 	stored.Header = storedHeader(stored.Header)
 	e := newEntry(&stored, t, got.variant, x.came)
+	if stored.Status == http.StatusPartialContent {
+		e.part, _ = parsePart(stored.Header["Content-Range"])
+	}
 	if len(stored.Header) == len(x.response.Header) {
 		e.response = x.response // nothing had to go: one for all
 	}
@@ -201,17 +207,17 @@ func (c *Cache) admit(q *question, x *exchange, got arrival) arrival {
 
 // commit stores a response that is whole. The caller holds c.mu.
 func (c *Cache) commit(keep *keeping, shareable bool) bool {
-	if keep.void != nil && keep.void() {
+	e := keep.entry
+	if keep.void != nil && keep.void() || !e.part.whole() && !e.part.holds(e.response) {
 		return false
 	}
-	e := keep.entry
 	stored := false
 	if sizeOf(keep.key, e) > c.cfg.MaxObject {
-		c.store.removeAll(keep.key)
+		c.store.displace(keep.key, e)
 	} else if stored = c.store.put(keep.key, e); stored {
 		c.stats.Stored++
 	}
-	if !shareable {
+	if !shareable && e.part.whole() {
 		c.mark(keep.key)
 	}
 	return stored

@@ -43,6 +43,16 @@ func (c *Cache) Serve(ctx context.Context, req *Request, fetch Fetch) (Reply, er
 		}
 		return reply, nil
 	}
+	if a.ranged && !a.origin && !a.validation {
+		usable := func(e *entry) bool { return e.fresh(now) && (!a.control || c.cfg.content(req.Header, e, now)) }
+		if e, r := o.findPart(req, usable); e != nil {
+			c.store.policy.touch(&e.item)
+			c.stats.Hits++
+			reply := Reply{Response: r, Outcome: Hit, Age: now.Sub(e.born), Left: e.expires.Sub(now)}
+			c.mu.Unlock()
+			return reply, nil
+		}
+	}
 	v := &viewer{ctx: ctx, req: req, fetch: fetch, asks: a, key: k}
 	return c.forward(v, o, e, now)
 }

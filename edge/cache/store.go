@@ -3,6 +3,7 @@ package cache
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -38,6 +39,7 @@ type entry struct {
 	object        *object
 	response      *Response
 	variant       variant
+	part          part      // of the whole, for a 206
 	born, expires time.Time // born: when its age was zero
 }
 
@@ -81,7 +83,7 @@ func (o *object) find(header http.Header) *entry {
 		return nil
 	}
 	for _, e := range o.entries {
-		if e.variant.matches(header) {
+		if e.part.whole() && e.variant.matches(header) {
 			return e
 		}
 	}
@@ -96,11 +98,11 @@ func (o *object) marked(now time.Time) bool {
 // put stores e under k in the place of what answered the same requests, after
 // making room. It reports whether e fits at all.
 func (s *store) put(k key, e *entry) bool {
+	s.displace(k, e)
 	o := s.index[k]
 	if o == nil {
 		o = &object{key: k}
 	}
-	s.displace(o, e)
 	e.weight = sizeOf(k, e)
 	budget := s.capacity - s.coming
 	if e.weight > budget {
@@ -120,8 +122,12 @@ func (s *store) put(k key, e *entry) bool {
 	return e.object != nil // a policy may refuse
 }
 
-// displace removes what e replaces in o.
-func (s *store) displace(o *object, e *entry) {
+// displace removes what e replaces under k.
+func (s *store) displace(k key, e *entry) {
+	o := s.index[k]
+	if o == nil {
+		return
+	}
 	if o.marker != nil {
 		s.remove(o.marker)
 	}
@@ -129,7 +135,7 @@ func (s *store) displace(o *object, e *entry) {
 		return
 	}
 	for _, old := range slices.Clone(o.entries) {
-		if slices.Equal(old.variant.fields, e.variant.fields) && slices.Equal(old.variant.values, e.variant.values) {
+		if (e.part.whole() || e.part == old.part) && slices.Equal(old.variant.fields, e.variant.fields) && slices.Equal(old.variant.values, e.variant.values) {
 			s.remove(old)
 		}
 	}
@@ -244,6 +250,8 @@ func identity(k key, e *entry) uint64 {
 	}
 	if e.response == nil {
 		add("marker")
+	} else if !e.part.whole() {
+		add(strconv.FormatInt(e.part.first, 10))
 	}
 	return hash
 }
