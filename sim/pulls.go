@@ -132,6 +132,10 @@ func (r *pullRecorder) outcome(o cache.Outcome) {
 		r.results.Add(countMiss, 1)
 	case cache.Pass:
 		r.results.Add(countPass, 1)
+	case cache.Revalidated:
+		r.results.Add(countRevalidated, 1)
+	case cache.Stale:
+		r.results.Add(countStale, 1)
 	}
 }
 
@@ -259,6 +263,8 @@ const (
 	countMiss             = "cache.miss"
 	countCollapsed        = "cache.collapsed"
 	countPass             = "cache.pass"
+	countRevalidated      = "cache.revalidated"
+	countStale            = "cache.stale"
 	countOrigin           = "origin.requests"
 	countOriginBytes      = "origin.bytes"
 	countReused           = "origin.reused"

@@ -24,6 +24,7 @@ type step struct {
 	want   Outcome
 	status int      // "" = 200
 	body   string   // "" = not looked at
+	empty  bool     // no content
 	sent   []string // lines that the origin saw; with "-" in front, fields that it did not
 	shows  []string // lines that the viewer sees; with "-" in front, fields that it does not
 }
@@ -86,6 +87,9 @@ func tellStep(t *testing.T, c *Cache, i int, s step) {
 	if s.body != "" && string(reply.Response.Body) != s.body {
 		t.Errorf("step %d: content %q, want %q", i, reply.Response.Body, s.body)
 	}
+	if s.empty && len(reply.Response.Body) > 0 {
+		t.Errorf("step %d: content %q", i, reply.Response.Body)
+	}
 	h := reply.Header("edge")
 	for _, line := range s.shows {
 		seen(t, i, "viewer", h, line)
@@ -129,7 +133,7 @@ func TestClauses(t *testing.T) {
 	}{
 		{"RFC 9111, 2: the key is method and target URI; GET serves HEAD", Config{}, []step{
 			{origin: minute, want: Miss, body: "body"},
-			{method: "HEAD", want: Hit},
+			{method: "HEAD", want: Hit, empty: true},
 			{path: "/y", origin: minute, want: Miss},
 			{method: "OPTIONS", origin: ok(), want: Pass},
 			{want: Hit},
@@ -365,6 +369,7 @@ func TestClauses(t *testing.T) {
 		{"RFC 5861, 4: stale if the origin fails, within the window", Config{}, []step{
 			{origin: ok("Cache-Control: max-age=1, stale-if-error=10"), want: Miss},
 			{wait: 5 * second, broken: true, want: Stale, status: 200},
+			{method: "HEAD", broken: true, want: Stale, status: 200, empty: true},
 			{origin: with(ok(), 500, ""), want: Stale, status: 200, shows: []string{"Age: 5", "Cache-Status: edge;fwd=stale;fwd-status=500;ttl=-4"}},
 			{origin: with(ok(), 404, ""), want: Pass, status: 404},
 			{origin: ok("Cache-Control: max-age=1, stale-if-error=10"), want: Miss},

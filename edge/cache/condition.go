@@ -139,10 +139,10 @@ func rangeApplies(stored, asked http.Header) bool {
 func cut(r *Response, asked http.Header) *Response {
 	size := int64(len(r.Body))
 	from, to, verdict := parseRange(asked["Range"], size)
-	switch verdict {
-	case rangeIgnored:
+	if verdict == rangeIgnored {
 		return nil
-	case rangeOutside:
+	}
+	if verdict == rangeOutside {
 		h := http.Header{"Content-Range": {fmt.Sprintf("bytes */%d", size)}}
 		if date, present := r.Header["Date"]; present {
 			h["Date"] = date
@@ -187,7 +187,7 @@ func parseRange(values []string, size int64) (from, to int64, verdict rangeVerdi
 
 // parsePosition reads 1*DIGIT. What does not fit is as good as the greatest.
 func parsePosition(text string) (int64, bool) {
-	const greatest = int64(1) << 60
+	const greatest = int64(1) << 59 // ten times as much still fits
 	position := int64(0)
 	for i := range len(text) {
 		if text[i] < '0' || text[i] > '9' {

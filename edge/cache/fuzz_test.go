@@ -63,7 +63,7 @@ func FuzzParseDate(f *testing.F) {
 }
 
 func FuzzParseRange(f *testing.F) {
-	for _, seed := range []string{"bytes=0-0", "bytes=-5", "bytes=5-", "bytes=5-4", "bytes=0-1,3-4", "bytes=-", "lines=1-2", "bytes=99999999999999999999-", "bytes=-0", "bytes= 1-2 "} {
+	for _, seed := range []string{"bytes=0-0", "bytes=-5", "bytes=5-", "bytes=5-4", "bytes=0-1,3-4", "bytes=-", "lines=1-2", "bytes=99999999999999999999-", "bytes=-0", "bytes= 1-2 ", "BYtes=9227000000000000000-"} {
 		f.Add(seed, int64(10))
 	}
 	f.Add("bytes=-1", int64(0))
@@ -117,6 +117,7 @@ func FuzzVary(f *testing.F) {
 	f.Add("Accept-Encoding", "gzip, br", "gzip,br")
 	f.Add("Accept-Language, a", "en;q=1", "EN; q=1")
 	f.Add("*", "", "")
+	f.Add("0", "\x00", "0")
 	f.Add("A", `"a , b"`, `"a,b"`)
 	f.Fuzz(func(t *testing.T, vary, a, b string) {
 		fields, _ := parseVary([]string{vary})

@@ -43,8 +43,7 @@ type Reply struct {
 // fields of the hop are left out.
 func (r *Reply) Header(name string) http.Header {
 	h := storedForm(r.Response.Header)
-	switch r.Outcome {
-	case Hit, Revalidated, Stale:
+	if r.fromStore() {
 		h["Age"] = []string{strconv.FormatInt(int64(r.Age/time.Second), 10)}
 	}
 	if name != "" {
@@ -55,18 +54,21 @@ func (r *Reply) Header(name string) http.Header {
 	return h
 }
 
+func (r *Reply) fromStore() bool {
+	return r.Outcome == Hit || r.Outcome == Revalidated || r.Outcome == Stale
+}
+
 func (r *Reply) status(name string) httpsfv.Item {
 	item := httpsfv.NewItem(httpsfv.Token(name))
-	switch {
-	case r.Forward == "": // a stale answer too, if the origin is asked later
+	if r.Forward == "" { // a stale answer too, if the origin is asked later
 		item.Params.Add("hit", true)
-	default:
+	} else {
 		item.Params.Add("fwd", httpsfv.Token(r.Forward))
 	}
 	if r.Fetched != 0 {
 		item.Params.Add("fwd-status", int64(r.Fetched))
 	}
-	if r.Outcome == Hit || r.Outcome == Stale || r.Outcome == Revalidated || r.Stored {
+	if r.fromStore() || r.Stored {
 		item.Params.Add("ttl", int64(r.Left/time.Second))
 	}
 	if r.Stored && r.Outcome != Collapsed {

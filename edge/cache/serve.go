@@ -250,8 +250,8 @@ func (c *Cache) alone(v *viewer, e *entry) (Reply, error) {
 // know whether it changed does not keep content that f brings from the store.
 func (c *Cache) finish(v *viewer, reply Reply, f *flight) Reply {
 	r := reply.Response
-	if v.req.Method != http.MethodGet || !v.asks.validation && !v.asks.ranged {
-		return reply
+	if v.req.Method == http.MethodHead && !reply.fromStore() || v.req.Method == http.MethodGet && !v.asks.validation && !v.asks.ranged {
+		return reply // the origin's own answer, or the object as it is
 	}
 	reply.Response = suited(r, v.req, v.asks)
 	if r.Stream != nil && reply.Response != r {

@@ -12,7 +12,7 @@ const (
 	// slots, the header map, and what a policy remembers of the evicted.
 	// fieldCost is charged per header field, lineCost per line of one. They
 	// are measured, see TestChargedBytesAreTheMemory.
-	entryCost = 768
+	entryCost = 896
 	fieldCost = 48
 	lineCost  = 32
 

@@ -71,7 +71,7 @@ func audit(t *testing.T, c *Cache) {
 	objects := 0
 	count := func(k key, e *entry) {
 		bytes += sizeOf(k, e)
-		if e.object != s.index[k] || e.item.entry != e {
+		if e.object != s.index[k] || e.entry != e {
 			t.Fatalf("an entry of %v belongs elsewhere", k)
 		}
 	}

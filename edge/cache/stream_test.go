@@ -251,7 +251,7 @@ func TestLargeStream(t *testing.T) {
 		fetches := 0
 		fetch := func(ctx context.Context, _ *Request) (*Response, error) {
 			fetches++
-			return &Response{Status: 200, Header: header("Cache-Control: max-age=60"), Stream: newTrickle(ctx, piece, pieces, io.EOF)}, nil
+			return &Response{Status: 200, Header: header("Cache-Control: max-age=60"), Stream: newTrickle(ctx, piece, pieces, io.EOF)}, ctx.Err()
 		}
 		idle := make(chan error, 1)
 		var group sync.WaitGroup
@@ -391,12 +391,12 @@ func TestBurstOfVariants(t *testing.T) {
 		c := newTestCache(t, Config{Capacity: 1 << 16})
 		var mu sync.Mutex
 		fetches := 0
-		fetch := func(_ context.Context, req *Request) (*Response, error) {
+		fetch := func(ctx context.Context, req *Request) (*Response, error) {
 			mu.Lock()
 			fetches++
 			mu.Unlock()
 			time.Sleep(time.Second)
-			return with(ok("Cache-Control: max-age=60", "Vary: A"), 200, req.Header.Get("A")), nil
+			return with(ok("Cache-Control: max-age=60", "Vary: A"), 200, req.Header.Get("A")), ctx.Err()
 		}
 		var group sync.WaitGroup
 		for i := range 20 {

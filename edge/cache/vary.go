@@ -25,9 +25,9 @@ func parseVary(values []string) (fields []string, all bool) {
 	for _, value := range values {
 		for name := range strings.SplitSeq(value, ",") {
 			name = strings.Trim(name, " \t")
-			switch {
-			case name == "":
-			case name == "*":
+			switch name {
+			case "":
+			case "*":
 				all = true
 			default:
 				fields = append(fields, http.CanonicalHeaderKey(name))
@@ -57,7 +57,7 @@ func variantOf(fields []string, header http.Header) variant {
 func (v *variant) matches(header http.Header) bool {
 	for i, field := range v.fields {
 		lines := header[field]
-		if len(lines) == 1 && lines[0] == v.raw[i] {
+		if len(lines) == 1 && lines[0] == v.raw[i] && lines[0] != absentField {
 			continue
 		}
 		if normalized(field, lines) != v.values[i] {
@@ -75,6 +75,9 @@ func normalized(field string, lines []string) string {
 		return absentField
 	}
 	joined := strings.Join(lines, ",")
+	if strings.Contains(joined, absentField) {
+		return joined + absentField // no field's value, and not to be taken for a missing field
+	}
 	if strings.Contains(joined, `"`) {
 		return joined
 	}
