@@ -20,6 +20,8 @@ const (
 	patience = 30 * time.Second
 )
 
+var errReadAfterClose = errors.New("read after Close")
+
 // errStalled is told to a viewer that kept others waiting.
 var errStalled = errors.New("viewer took nothing for too long while others waited for the same content")
 
@@ -42,7 +44,7 @@ type reader struct {
 	body   *body
 	offset int64
 	lost   error  // why this reader gets no more
-	leave  func() // tells the flight, once
+	leave  func() // tells the flight; nil once it has
 }
 
 func (b *body) join(ctx context.Context, leave func()) *reader {
@@ -112,16 +114,14 @@ func (r *reader) Read(p []byte) (int, error) {
 func (r *reader) Close() error {
 	b := r.body
 	b.mu.Lock()
-	at := slices.Index(b.readers, r)
-	if at < 0 {
-		b.mu.Unlock()
-		return nil
-	}
-	b.readers = slices.Delete(b.readers, at, at+1)
-	r.lost = errors.New("read after Close")
+	leave := r.leave
+	r.leave, r.lost = nil, errReadAfterClose
+	b.readers = slices.DeleteFunc(b.readers, func(other *reader) bool { return other == r })
 	b.change()
 	b.mu.Unlock()
-	r.leave()
+	if leave != nil {
+		leave()
+	}
 	return nil
 }
 

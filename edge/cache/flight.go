@@ -33,7 +33,7 @@ type flight struct {
 // flight returns the flight that v can join. The caller holds c.mu.
 func (c *Cache) flight(v *viewer, now time.Time) *flight {
 	for _, f := range c.flights[v.key] {
-		if f.variant.matches(v.req.Header) && (f.ends.IsZero() || now.Before(f.ends)) && !f.quiet {
+		if f.variant.matches(v.req.Header) && (f.ends.IsZero() || now.Before(f.ends)) {
 			return f
 		}
 	}
