@@ -341,6 +341,8 @@ func TestClauses(t *testing.T) {
 			{ask: []string{"Pragma: no-cache", "Cache-Control: max-age=5"}, want: Hit},
 			{wait: 70 * second, ask: []string{"Cache-Control: max-stale=11"}, want: Stale},
 			{ask: []string{"Cache-Control: max-stale=10"}, origin: confirmed, want: Revalidated},
+			{path: "/y", origin: ok("Cache-Control: max-age=1, must-revalidate"), want: Miss},
+			{path: "/y", wait: 2 * second, ask: []string{"Cache-Control: max-stale"}, origin: ok(), want: Pass},
 		}},
 		{"RFC 9111, 5.2.1.5: no-store of a request", Config{}, []step{
 			{ask: []string{"Cache-Control: no-store"}, origin: minute, want: Pass},
@@ -372,7 +374,8 @@ func TestClauses(t *testing.T) {
 			{method: "HEAD", broken: true, want: Stale, status: 200, empty: true},
 			{origin: with(ok(), 500, ""), want: Stale, status: 200, shows: []string{"Age: 5", "Cache-Status: edge;fwd=stale;fwd-status=500;ttl=-4"}},
 			{origin: with(ok(), 404, ""), want: Pass, status: 404},
-			{origin: ok("Cache-Control: max-age=1, stale-if-error=10"), want: Miss},
+			{broken: true, want: Miss}, // what the origin has withdrawn does not stand in
+			{wait: markerLife, origin: ok("Cache-Control: max-age=1, stale-if-error=10"), want: Miss},
 			{wait: 11 * second, broken: true, want: Miss},
 		}},
 		{"negative caching is for failures without a word of their own", Config{Negative: 10 * second}, []step{

@@ -376,6 +376,46 @@ func TestBackgroundFetchIsJoined(t *testing.T) {
 	})
 }
 
+// Fields that may not be stored are not for those who joined either.
+func TestFieldsThatMayNotBeStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTestCache(t, Config{Capacity: 1 << 16})
+		fetch, _ := streaming(3, io.EOF, `Cache-Control: max-age=60, private="Set-Cookie"`, "Set-Cookie: a=b", "Keep-Alive: 1", "Te: x", "B: 2")
+		for _, want := range []Outcome{Miss, Collapsed, Hit} {
+			reply, err := c.Serve(t.Context(), get(), fetch)
+			if err != nil || reply.Outcome != want {
+				t.Fatalf("%s: %v, want %s", reply.Outcome, err, want)
+			}
+			h := reply.Response.Header
+			if h.Get("B") != "2" || (h.Get("Set-Cookie") != "") != (want == Miss) {
+				t.Errorf("%s: %v", want, h)
+			}
+			if want != Miss && (h.Get("Keep-Alive") != "" || h.Get("Te") != "") {
+				t.Errorf("%s has fields of another connection: %v", want, h)
+			}
+			if want == Collapsed {
+				time.Sleep(5 * time.Second)
+			}
+		}
+	})
+}
+
+// Who only asks whether something changed does not keep it out of the cache.
+func TestConditionalViewerFillsTheCache(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTestCache(t, Config{Capacity: 1 << 16})
+		fetch, fetches := streaming(3, io.EOF, "Cache-Control: max-age=60", `Etag: "1"`)
+		reply, err := c.Serve(t.Context(), get(`If-None-Match: "1"`), fetch)
+		if err != nil || reply.Response.Status != 304 || reply.Response.Stream != nil {
+			t.Fatalf("%+v, %v", reply, err)
+		}
+		time.Sleep(5 * time.Second)
+		if got := listen(t.Context(), c, get(), fetch); got.outcome != Hit || got.content != repeat(3) || *fetches != 1 {
+			t.Errorf("%+v, %d fetches", got, *fetches)
+		}
+	})
+}
+
 // Content on its way counts, and pushes out what is there.
 func TestContentOnItsWayIsWithinCapacity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
