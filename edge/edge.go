@@ -186,30 +186,31 @@ func (f *fetch) done() (*pool.Exchange, []pool.Exchange) {
 	return &f.exchange, slices.Clip(f.earlier)
 }
 
-func (f *fetch) run(ctx context.Context) (*cache.Response, error) {
+func (f *fetch) run(ctx context.Context, req *cache.Request) (*cache.Response, error) {
 	e := f.edge
 	if e.cfg.Parent != nil {
-		return f.ask(ctx, e.cfg.Parent)
+		return f.ask(ctx, e.cfg.Parent, req.Header)
 	}
-	if err := f.send(ctx); err != nil {
+	if err := f.send(ctx, req.Header); err != nil {
 		return nil, err
 	}
 	return &cache.Response{Status: f.response.Status, Header: f.response.Header, Body: slices.Clip(f.response.Body)}, nil
 }
 
-// send asks the origin.
-func (f *fetch) send(ctx context.Context) error {
+// send asks the origin. The header is the viewer's, and what the cache has to
+// ask beside it.
+func (f *fetch) send(ctx context.Context, header http.Header) error {
 	e := f.edge
 	f.request = pool.Request{
-		Method: f.viewer.Method, Host: e.cfg.Host, Path: f.viewer.Path, Header: e.header(f.viewer.Header),
+		Method: f.viewer.Method, Host: e.cfg.Host, Path: f.viewer.Path, Header: e.header(header),
 	}
 	return f.try(ctx, e.pool(), &f.request, &f.response)
 }
 
 // ask fetches from the tier above. What that did at the origin is this
 // viewer's doing.
-func (f *fetch) ask(ctx context.Context, parent *Edge) (*cache.Response, error) {
-	reply, err := parent.Pull(ctx, f.viewer)
+func (f *fetch) ask(ctx context.Context, parent *Edge, header http.Header) (*cache.Response, error) {
+	reply, err := parent.Pull(ctx, Viewer{Method: f.viewer.Method, Path: f.viewer.Path, Header: header})
 	f.mu.Lock()
 	if f.earlier = reply.Earlier; reply.Exchange != nil {
 		f.exchange, f.ended = *reply.Exchange, true
@@ -218,12 +219,12 @@ func (f *fetch) ask(ctx context.Context, parent *Edge) (*cache.Response, error) 
 	if err != nil {
 		return nil, err
 	}
-	header := reply.Header
+	fields := reply.Header
 	if reply.Age > 0 { // else an object would live once in every tier (RFC 9111, section 4.2.3)
-		header = header.Clone()
-		header.Set("Age", strconv.FormatInt(int64(reply.Age/time.Second), 10))
+		fields = fields.Clone()
+		fields.Set("Age", strconv.FormatInt(int64(reply.Age/time.Second), 10))
 	}
-	return &cache.Response{Status: reply.Status, Header: header, Body: reply.Body}, nil
+	return &cache.Response{Status: reply.Status, Header: fields, Body: reply.Body}, nil
 }
 
 // hopByHop are the viewer's headers that end at the edge (RFC 9110, section
