@@ -6,11 +6,15 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/originpull/originpull/edge/cache"
 	"github.com/originpull/originpull/edge/pool"
+	"github.com/originpull/originpull/wire"
 )
 
 // Config is one edge.
@@ -24,6 +28,13 @@ type Config struct {
 	// Header is added to every origin request, in order; a viewer's headers of
 	// these names are dropped.
 	Header [][2]string
+	// Topology is the servers, workers and pools of this point of presence.
+	Topology Topology
+	Seed     uint64 // of the choice of a pool
+	// Parent, when set, is asked in the origin's place; this edge then needs no
+	// pool. It is not closed with the edge.
+	Parent *Edge
+	Behaviour
 }
 
 // Viewer is what a viewer asks for.
@@ -36,26 +47,25 @@ type Viewer struct {
 // Reply is what the viewer gets. Header and Body may be shared with other
 // viewers and must not be changed.
 type Reply struct {
-	Status  int
+	Status  int // with an error that of Behaviour.Status, 0 where it has none
 	Header  http.Header
 	Body    []byte
 	Outcome cache.Outcome
+	Age     time.Duration // of a hit, else 0; whoever sends the reply on writes it over the Age field
 	// Exchange is what this pull did at the origin; nil when it sent nothing
 	// there, or when its viewer left before it was done (Stats.Pool has it).
 	// It is set with an error too.
 	Exchange *pool.Exchange
+	// Earlier are the attempts of this pull that failed before Exchange.
+	Earlier []pool.Exchange
 }
 
-// Stats counts since the edge was made.
-type Stats struct {
-	Pool  pool.Stats  `json:"pool"`
-	Cache cache.Stats `json:"cache"`
-}
-
-// Edge is a simulated CDN edge. It is safe for concurrent use.
+// Edge is one point of presence of a simulated CDN. It is safe for concurrent
+// use.
 type Edge struct {
 	cfg   Config
-	pool  *pool.Pool
+	pools []*pool.Pool // see Topology.Shares
+	pulls atomic.Uint64
 	cache *cache.Cache
 }
 
@@ -64,15 +74,52 @@ func New(cfg Config) (*Edge, error) {
 	if cfg.Host == "" {
 		return nil, errors.New("an edge needs the host that it pulls")
 	}
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("the edge's behaviour: %w", err)
+	}
+	cfg.shape(&cfg)
 	c, err := cache.New(cfg.Cache)
 	if err != nil {
 		return nil, fmt.Errorf("the edge's cache: %w", err)
 	}
-	p, err := pool.New(cfg.Pool)
-	if err != nil {
-		return nil, fmt.Errorf("the edge's pool: %w", err)
+	e := &Edge{cfg: cfg, cache: c}
+	e.cfg.Topology = cfg.Topology.settled()
+	if err := e.cfg.Topology.validate(); err != nil {
+		return nil, fmt.Errorf("the edge's topology: %w", err)
 	}
-	return &Edge{cfg: cfg, pool: p, cache: c}, nil
+	for range e.cfg.Topology.Shares() {
+		p, err := pool.New(cfg.Pool)
+		if err != nil {
+			return nil, fmt.Errorf("the edge's pool: %w", err)
+		}
+		e.pools = append(e.pools, p)
+	}
+	return e, nil
+}
+
+// pool returns the pool for the next pull.
+func (e *Edge) pool() *pool.Pool {
+	if len(e.pools) == 1 {
+		return e.pools[0]
+	}
+	return e.pools[e.cfg.Topology.pool(draw(e.cfg.Seed, e.pulls.Add(1)))]
+}
+
+// Prewarm makes Config.Pool.Prewarm connections in every pool before anybody
+// asks, and returns their traces. An edge with a Parent dials no origin.
+func (e *Edge) Prewarm(ctx context.Context) ([]*wire.Trace, error) {
+	if e.cfg.Pool.Prewarm == 0 || e.cfg.Parent != nil {
+		return nil, nil
+	}
+	var all []*wire.Trace
+	for _, p := range e.pools {
+		traces, err := p.Prewarm(ctx, &e.cfg.Target)
+		all = append(all, traces...)
+		if err != nil {
+			return all, fmt.Errorf("prewarming the edge's pool: %w", err)
+		}
+	}
+	return all, nil
 }
 
 // Pull answers a viewer. The error is that of the origin pull, or the
@@ -81,11 +128,18 @@ func (e *Edge) Pull(ctx context.Context, v Viewer) (Reply, error) {
 	if v.Method == "" {
 		v.Method = http.MethodGet
 	}
+	if err := e.cfg.barred(&v, e.cfg.Target.TLS); err != nil {
+		return Reply{Status: e.cfg.Status[PhaseBarred]}, fmt.Errorf("%s %s: %w", v.Method, v.Path, err)
+	}
 	f := &fetch{edge: e, viewer: v}
 	request := cache.Request{Method: v.Method, Host: e.cfg.Host, Path: v.Path, Header: v.Header}
 	served, err := e.cache.Serve(ctx, &request, f.run)
-	reply := Reply{Outcome: served.Outcome, Exchange: f.done()}
+	reply := Reply{Outcome: served.Outcome, Age: served.Age}
+	reply.Exchange, reply.Earlier = f.done()
 	if err != nil {
+		if failure, ok := errors.AsType[*Failure](err); ok && ctx.Err() == nil {
+			reply.Status = e.cfg.Status[failure.Phase]
+		}
 		return reply, fmt.Errorf("%s %s: %w", v.Method, v.Path, err)
 	}
 	reply.Status, reply.Header, reply.Body = served.Response.Status, served.Response.Header, served.Response.Body
@@ -101,30 +155,50 @@ type fetch struct {
 
 	mu       sync.Mutex
 	exchange *pool.Exchange
+	earlier  []pool.Exchange
 }
 
-// done returns the exchange, if it has ended.
-func (f *fetch) done() *pool.Exchange {
+// done returns the exchanges that have ended: the last, and those before it.
+func (f *fetch) done() (*pool.Exchange, []pool.Exchange) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.exchange
+	return f.exchange, slices.Clip(f.earlier)
 }
 
 func (f *fetch) run(ctx context.Context, req *cache.Request) (*cache.Response, error) {
 	e := f.edge
+	if e.cfg.Parent != nil {
+		return f.ask(ctx, e.cfg.Parent, req)
+	}
 	request := pool.Request{
-		Method: f.viewer.Method, Host: e.cfg.Host, Path: f.viewer.Path, Header: e.header(req.Header),
+		Method: req.Method, Host: e.cfg.Host, Path: req.Path, Header: e.header(req.Header),
 	}
 	// A response of its own for every pull: what the cache takes it keeps.
 	var response pool.Response
-	exchange, err := e.pool.Do(ctx, &e.cfg.Target, &request, &response)
+	if err := f.try(ctx, e.pool(), &request, &response); err != nil {
+		return nil, err
+	}
+	return &cache.Response{Status: response.Status, Header: response.Header, Body: slices.Clip(response.Body)}, nil
+}
+
+// ask fetches from the tier above. What that did at the origin is this
+// viewer's doing.
+func (f *fetch) ask(ctx context.Context, parent *Edge, req *cache.Request) (*cache.Response, error) {
+	viewer := f.viewer
+	viewer.Method, viewer.Header = req.Method, req.Header
+	reply, err := parent.Pull(ctx, viewer)
 	f.mu.Lock()
-	f.exchange = &exchange
+	f.exchange, f.earlier = reply.Exchange, reply.Earlier
 	f.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	return &cache.Response{Status: response.Status, Header: response.Header, Body: slices.Clip(response.Body)}, nil
+	header := reply.Header
+	if reply.Age > 0 { // else an object would live once in every tier (RFC 9111, section 4.2.3)
+		header = header.Clone()
+		header.Set("Age", strconv.FormatInt(int64(reply.Age/time.Second), 10))
+	}
+	return &cache.Response{Status: reply.Status, Header: header, Body: reply.Body}, nil
 }
 
 // hopByHop are the viewer's headers that end at the edge (RFC 9110, section
@@ -167,15 +241,21 @@ func (e *Edge) sets(name string) bool {
 
 // Stats returns the counts as they stand.
 func (e *Edge) Stats() Stats {
-	return Stats{Pool: e.pool.Stats(), Cache: e.cache.Stats()}
+	total := Stats{Cache: e.cache.Stats()}
+	for _, p := range e.pools {
+		add(&total.Pool, p.Stats())
+	}
+	return total
 }
 
 // Close ends the edge: its connections are closed, later pulls fail.
 func (e *Edge) Close() error {
-	err := e.pool.Close()
-	e.cache.Close()
-	if err != nil {
-		return fmt.Errorf("closing the edge's pool: %w", err)
+	var failed []error
+	for _, p := range e.pools {
+		if err := p.Close(); err != nil {
+			failed = append(failed, fmt.Errorf("closing the edge's pool: %w", err))
+		}
 	}
-	return nil
+	e.cache.Close()
+	return errors.Join(failed...)
 }

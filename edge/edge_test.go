@@ -40,6 +40,12 @@ type lab struct {
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
+	return newLabWith(t, "1.3", nil)
+}
+
+// newLabWith has another TLS version, and an origin that change has changed.
+func newLabWith(t *testing.T, version string, change func(*tls.Config)) *lab {
+	t.Helper()
 	authority, err := pki.New(pki.Config{Now: time.Now()})
 	if err != nil {
 		t.Fatal(err)
@@ -65,16 +71,20 @@ func newLab(t *testing.T) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	profile := wire.Profile{Version: "1.3", Group: "x25519"}
+	profile := wire.Profile{Version: version, Group: "x25519"}
 	l := &lab{target: pool.Target{
 		Address: at, ServerName: originName, Identity: "edge",
 		TLS:    profile.Client(&tls.Config{RootCAs: roots, Certificates: issue("edge.test", pki.ClientAuth)}),
 		Dialer: wire.Dialer{Network: network},
 	}}
 	l.server = &http.Server{Handler: http.HandlerFunc(l.answer), ErrorLog: log.New(io.Discard, "", 0)}
-	secure := tls.NewListener(listener, profile.Server(&tls.Config{
+	config := profile.Server(&tls.Config{
 		Certificates: issue(originName, pki.ServerAuth), ClientCAs: roots, ClientAuth: tls.RequireAndVerifyClientCert,
-	}))
+	})
+	if change != nil {
+		change(config)
+	}
+	secure := tls.NewListener(listener, config)
 	l.served.Go(func() {
 		if err := l.server.Serve(secure); !errors.Is(err, http.ErrServerClosed) {
 			t.Error(err)
@@ -83,11 +93,25 @@ func newLab(t *testing.T) *lab {
 	return l
 }
 
-// answer makes what is under /fresh cacheable for ten seconds.
+// answer makes what is under /fresh cacheable for ten seconds. /late takes
+// longer than any test waits, /once-late does the first time, and /broken
+// breaks off.
 func (l *lab) answer(w http.ResponseWriter, r *http.Request) {
 	l.mu.Lock()
 	l.headers, l.hosts = append(l.headers, r.Header), append(l.hosts, r.Host)
+	first := len(l.headers) == 1
 	l.mu.Unlock()
+	switch {
+	case r.URL.Path == "/late", r.URL.Path == "/once-late" && first:
+		select {
+		case <-r.Context().Done():
+		case <-time.After(time.Hour):
+		}
+	case r.URL.Path == "/broken":
+		w.Header().Set("Content-Length", "1000")
+		_, _ = io.WriteString(w, "half")
+		panic(http.ErrAbortHandler)
+	}
 	if strings.HasPrefix(r.URL.Path, "/fresh") {
 		w.Header().Set("Cache-Control", "max-age=10")
 	}
@@ -121,6 +145,24 @@ func bubble(t *testing.T, cfg Config, f func(t *testing.T, l *lab, e *Edge)) {
 		s := e.Stats().Pool
 		if s.Connects != s.HandshakesFull+s.HandshakesResumed+s.HandshakesFailed || s.Open != 0 {
 			t.Errorf("counts do not reconcile: %+v", s)
+		}
+	})
+}
+
+// TestPrewarm: the first viewer finds a connection.
+func TestPrewarm(t *testing.T) {
+	bubble(t, Config{Pool: pool.Config{Reuse: true, Prewarm: 2}}, func(t *testing.T, _ *lab, e *Edge) {
+		traces, err := e.Prewarm(t.Context())
+		if err != nil || len(traces) != 2 {
+			t.Fatal(traces, err)
+		}
+		if reply, took := pull(t, e, "/"); took != rtt || !reply.Exchange.Reused {
+			t.Errorf("took %s, exchange %+v", took, reply.Exchange)
+		}
+	})
+	bubble(t, Config{}, func(t *testing.T, _ *lab, e *Edge) {
+		if traces, err := e.Prewarm(t.Context()); err != nil || traces != nil {
+			t.Error(traces, err)
 		}
 	})
 }

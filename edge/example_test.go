@@ -60,3 +60,17 @@ func Example() {
 	// 2 hits, 2 requests over 1 connection
 	// http: Server closed
 }
+
+// What one CDN documents of its edge, and what it does not.
+func ExamplePresetNamed() {
+	preset, _ := edge.PresetNamed("cloudfront")
+	for _, path := range []string{"edge.pool.idleTimeout", "edge.retry.attempts", "edge.refuses", "edge.tls.group"} {
+		fact, _ := preset.Fact(path)
+		fmt.Printf("%s: %q, %s\n", path, fact.Value, fact.Confidence)
+	}
+	// Output:
+	// edge.pool.idleTimeout: "5s", documented
+	// edge.retry.attempts: "3", documented
+	// edge.refuses: "[grpc, websocket]", documented
+	// edge.tls.group: "", unknown
+}

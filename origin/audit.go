@@ -24,8 +24,11 @@ const (
 	StageHTTP = "http" // decided on the request
 )
 
-// ProtocolH3 marks the entries of QUIC connections.
-const ProtocolH3 = "h3"
+// Values of Entry.Protocol.
+const (
+	ProtocolH2 = "h2" // over TCP
+	ProtocolH3 = "h3" // over QUIC
+)
 
 // Entry is one line of the audit log: a request, or a connection that was
 // refused before it could make one.
@@ -37,7 +40,7 @@ type Entry struct {
 	TLS     string         `json:"tls,omitempty"`    // "1.2" or "1.3"
 	Group   string         `json:"group,omitempty"`  // key exchange
 	Resumed bool           `json:"resumed,omitempty"`
-	// Protocol is ProtocolH3 on a QUIC connection, "" over TCP.
+	// Protocol is ProtocolH2 or ProtocolH3; "" is HTTP/1.1.
 	Protocol string `json:"protocol,omitempty"`
 	Verdict  string `json:"verdict"`         // Allowed or Refused
 	Stage    string `json:"stage"`           // where it was decided

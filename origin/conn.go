@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -48,6 +49,7 @@ type identity struct {
 	peer      netip.AddrPort
 	encrypted bool
 	quic      bool
+	h2        bool // negotiated by ALPN
 
 	guard   *guard // under which the connection was last found good
 	sni     string // by hostName
@@ -62,6 +64,7 @@ type identity struct {
 
 // negotiated takes over what a handshake has agreed on.
 func (i *identity) negotiated(state *tls.ConnectionState) {
+	i.h2 = state.NegotiatedProtocol == ProtocolH2
 	i.certs, i.version, i.group, i.resumed = state.PeerCertificates, state.Version, state.CurveID, state.DidResume
 }
 
@@ -70,16 +73,20 @@ func (i *identity) negotiated(state *tls.ConnectionState) {
 // *tls.Conn: it would do the handshake itself, keep its error, and answer
 // plaintext on a TLS port.
 //
-// Fields without a note belong to that goroutine.
+// Fields without a note belong to that goroutine. Over HTTP/2 requests run at
+// once: each has a copy of the identity and a reply of its own.
 type conn struct {
+	mu sync.Mutex // guards identity.guard over HTTP/2
 	identity
 	server *Server
 	socket socket
 	tls    *tls.Conn // nil on a plaintext origin
 
-	begun bool
-	ended bool // counted as plain, full, resumed, failed, …
-	reply reply
+	begun   bool
+	ended   bool // counted as plain, full, resumed, failed, …
+	over    bool // nothing more is read; http.Server may try again after an error
+	opening int  // so much of HTTP/2's preface has been read; -1: something else was
+	reply   reply
 
 	// http.Server reads ahead in another goroutine, and Shutdown looks on.
 	served    atomic.Bool // a byte of a request has been read
@@ -90,23 +97,49 @@ type conn struct {
 func (c *conn) Read(b []byte) (int, error) {
 	if !c.begun {
 		c.begun = true
-		if !c.begin() {
-			// What went wrong is in the audit log. Any other error would make
-			// http.Server write a plaintext 400.
-			return 0, io.EOF
-		}
+		c.over = !c.begin()
+	}
+	if c.over {
+		// What went wrong is in the audit log. Any other error would make
+		// http.Server write a plaintext 400.
+		return 0, io.EOF
 	}
 	n, err := c.stream().Read(b)
-	if n > 0 && !c.answering.Load() {
+	if n > 0 && !c.h2 && !c.answering.Load() {
 		c.served.Store(true)
 		c.pending.Store(true)
+	}
+	if n > 0 && !c.agreed(b[:n]) {
+		c.over = true
+		c.pending.Store(true)
+		return 0, io.EOF
 	}
 	return n, err
 }
 
-// Write sees what http.Server answers by itself: 400, 417, 431, 501, 505.
+// prefaceH2 is what a connection of HTTP/2 begins with (RFC 9113, section 3.4).
+const prefaceH2 = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// agreed says whether what was read is in the protocol that the handshake
+// chose. http.Server goes by the first bytes alone: it would speak HTTP/2 to
+// whoever sends its preface, and HTTP/1.1 to everyone else.
+func (c *conn) agreed(b []byte) bool {
+	if c.opening < 0 || c.opening == len(prefaceH2) {
+		return true
+	}
+	rest := prefaceH2[c.opening:]
+	if n := min(len(b), len(rest)); string(b[:n]) == rest[:n] {
+		c.opening += n
+		return c.h2 || c.opening < len(prefaceH2)
+	}
+	c.opening = -1
+	return !c.h2
+}
+
+// Write sees what http.Server answers by itself over HTTP/1.1: 400, 417, 431,
+// 501, 505.
 func (c *conn) Write(b []byte) (int, error) {
-	if !c.answering.Load() {
+	if !c.h2 && !c.answering.Load() {
 		c.pending.Store(false)
 		c.server.refused(&c.identity, StageHTTP, unreadable)
 	}
@@ -145,8 +178,17 @@ func (s *socket) closeWrite() error {
 func (c *conn) LocalAddr() net.Addr                { return c.socket.LocalAddr() }
 func (c *conn) RemoteAddr() net.Addr               { return c.socket.RemoteAddr() }
 func (c *conn) SetDeadline(t time.Time) error      { return c.socket.SetDeadline(t) }
-func (c *conn) SetReadDeadline(t time.Time) error  { return c.socket.SetReadDeadline(t) }
 func (c *conn) SetWriteDeadline(t time.Time) error { return c.socket.SetWriteDeadline(t) }
+
+// SetReadDeadline does not undo what Shutdown has set: http.Server takes the
+// deadline off when it hands a connection to HTTP/2.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	err := c.socket.SetReadDeadline(t)
+	if c.server.draining.Load() {
+		c.wake()
+	}
+	return err
+}
 
 // begin prepares the connection for its first request and says whether there
 // may be one.
@@ -286,8 +328,11 @@ func (i *identity) entry() Entry {
 		Peer: i.peer, Serial: i.serial, SAN: i.san,
 		TLS: versionName(i.version), Group: groupName(i.group), Resumed: i.resumed, SNI: i.sni,
 	}
-	if i.quic {
+	switch {
+	case i.quic:
 		e.Protocol = ProtocolH3
+	case i.h2:
+		e.Protocol = ProtocolH2
 	}
 	return e
 }

@@ -18,6 +18,9 @@
 //  3. On each request, outside the router: SNI is Host, or 421; the
 //     connection's certificate is still good under the current policy, or 403
 //     and closed; the secret header is there once and right, or 403.
+//     Over HTTP/2, which ALPN chooses where the edge offers it, requests run at
+//     once and each is decided by itself; a refusal that closes a connection
+//     sends GOAWAY.
 //  4. HTTP/3, where ServeQUIC serves it, meets the same guard: step 1 for every
 //     datagram, and without an answer; steps 2 and 3 as they are. A request in
 //     0-RTT, which Config.Early allows, is answered on /o/{key} alone; any
@@ -32,8 +35,10 @@
 //     line. A request's line is written before its reply can be read.
 //   - A refusal names one missing proof: the first that was found missing.
 //   - Reload swaps everything at once; no ticket key is dropped for it.
-//   - Every phase of a connection has a timeout; over QUIC a request's header
-//     shares that of an idle connection.
+//   - Every phase of a connection has a timeout; over HTTP/2 and QUIC a request's
+//     header shares that of an idle connection.
+//   - What ALPN chose is what is spoken: neither HTTP/2 without having been
+//     offered, nor HTTP/1.1 after it was chosen.
 //
 // A Driver runs a server that others have made as an origin instead: it writes
 // the policy in that server's own words, and Limits says what those words

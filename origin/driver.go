@@ -172,7 +172,7 @@ func (d Driver) Check(found Installed, s Setup) error {
 			problems = append(problems, errors.New(limit.Reason))
 		}
 	}
-	problems = append(problems, d.refuses(found, s), s.check())
+	problems = append(problems, refuseLibrary(found, s), d.refuses(found, s), s.check())
 	if err := errors.Join(problems...); err != nil {
 		return fmt.Errorf("server %s %s cannot run this origin: %w", d.Name, found.Version, err)
 	}

@@ -3,6 +3,7 @@ package origin
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -22,7 +23,7 @@ func init() {
 		binaries: []string{"apache2", "httpd"},
 		identify: identifyApache,
 		limits:   apacheLimits,
-		refuses:  refuseGroup,
+		refuses:  refuseApache,
 		render:   renderApache,
 		quit:     "winch",
 		logs:     []string{accessFile, errorFile},
@@ -104,7 +105,7 @@ func apacheLimits(_ Installed, p Policy) []Limit {
 
 const (
 	// apacheFormat has what fields expects.
-	apacheFormat      = `%{c}a\t%{remote}p\t%k\t%{SSL_PROTOCOL}x\t%{SSL_SESSION_RESUMED}x\t%>s\t%B\t%{refused}e\t%{SSL_TLS_SNI}x\t%{Host}i\t%m\t%U\t%{SSL_CLIENT_M_SERIAL}x\t%{local}p`
+	apacheFormat      = `%{c}a\t%{remote}p\t%k\t%{SSL_PROTOCOL}x\t%{SSL_SESSION_RESUMED}x\t%>s\t%B\t%{refused}e\t%{SSL_TLS_SNI}x\t%{Host}i\t%m\t%U\t%{SSL_CLIENT_M_SERIAL}x\t%{local}p\t%H\t%{H2_STREAM_ID}e`
 	apacheErrorFormat = `%l\t%a\t%M`
 )
 
@@ -114,7 +115,7 @@ const apacheThreads = 64
 func renderApache(r *rendering) (launch, error) {
 	var c config
 	timeouts := r.Config.Timeouts
-	for _, module := range []string{"mpm_event", "authz_core", "authz_host", "alias", "env", "headers", "log_config", "reqtimeout", "rewrite", "setenvif", "ssl", "unixd"} {
+	for _, module := range []string{"mpm_event", "authz_core", "authz_host", "alias", "env", "headers", "http2", "log_config", "reqtimeout", "rewrite", "setenvif", "ssl", "unixd"} {
 		file := filepath.Join(r.found.build, "mod_"+module+".so")
 		if _, err := os.Stat(file); err == nil {
 			c.add("LoadModule %s_module %s", module, file)
@@ -130,6 +131,7 @@ func renderApache(r *rendering) (launch, error) {
 	c.add("<Directory />\nRequire all denied\nAllowOverride None\n</Directory>")
 	c.add("SSLSessionCache none")
 	c.add("Listen %s https\n<VirtualHost %s>\nCustomLog %s origin", r.tls, r.tls, accessFile)
+	c.addIf(apacheHasH2(r.found), "Protocols h2 http/1.1\nH2MinWorkers 1\nH2MaxWorkers %d", apacheThreads)
 	if err := apacheNames(&c, r); err != nil {
 		return launch{}, err
 	}
@@ -143,6 +145,19 @@ func renderApache(r *rendering) (launch, error) {
 	}
 	c.add("Listen %s http\n<VirtualHost %s>\nRewriteEngine on\nRewriteRule ^%s$ - [R=204,L]\n</VirtualHost>", r.control, r.control, r.ready)
 	return launch{args: []string{"-d", r.dir, "-f", "httpd.conf", "-D", "FOREGROUND"}}, r.write("httpd.conf", []byte(c.String()))
+}
+
+// apacheHasH2 looks for the module where mod_ssl is.
+func apacheHasH2(found Installed) bool {
+	_, err := os.Stat(filepath.Join(found.build, "mod_http2.so"))
+	return found.build != "" && err == nil
+}
+
+func refuseApache(found Installed, s Setup) error {
+	if s.Protocol == ProtocolH2 && !apacheHasH2(found) {
+		return fmt.Errorf("it has no HTTP/2: mod_http2.so is not in %q", found.build)
+	}
+	return errors.Join(refuseGroup(found, s), refuseQUIC(found, s))
 }
 
 // apacheNames names the host: of a server name that it does not know, TLS 1.2
@@ -226,7 +241,7 @@ func parseApache(l *ledger, file, line string) error {
 	if file == errorFile {
 		return parseApacheError(l, line)
 	}
-	f, err := fields(line, 14)
+	f, err := fields(line, 16)
 	if err != nil {
 		return err
 	}
@@ -241,13 +256,13 @@ func parseApache(l *ledger, file, line string) error {
 	e := Entry{
 		Peer: peer, TLS: strings.TrimPrefix(f[3], "TLSv"), Resumed: f[4] == "Resumed", Status: status,
 		Proof: f[7], SNI: f[8], Host: f[9], Method: f[10], Path: f[11], Serial: strings.ToLower(f[12]),
+		Protocol: protocolName(f[14]),
 	}
 	if status == 403 && e.Proof == "" {
 		e.Proof = Address.String()
 	}
 	judge(&e)
-	// The first request of a connection has no request before it.
-	if f[2] == "" || f[2] == "0" {
+	if apacheOpens(l, e, f[2], f[15]) {
 		delete(l.known, peer.String())
 	}
 	r := request{entry: e, connection: peer.String(), plain: "127.0.0.1:"+f[13] == l.plain, bytes: size}
@@ -255,6 +270,30 @@ func parseApache(l *ledger, file, line string) error {
 	r.handshakeFailed = !r.plain && f[3] == ""
 	l.add(r)
 	return nil
+}
+
+// apacheOpens says whether a line belongs to another connection of the peer
+// than the lines before. The first request of a connection has none kept alive
+// before it. Over HTTP/2 that number says nothing and requests end in any order:
+// there each connection has one first stream, which a refused request does not
+// name.
+func apacheOpens(l *ledger, e Entry, kept, stream string) bool {
+	peer := e.Peer.String()
+	begun := peer + " has had its first stream"
+	switch {
+	case e.Protocol != ProtocolH2:
+		l.known[begun] = true
+		return kept == "" || kept == "0"
+	case stream == "1":
+		again := l.known[begun]
+		l.known[begun] = true
+		return again
+	default:
+		if !l.known[peer] {
+			l.known[begun] = false
+		}
+		return false
+	}
 }
 
 var apacheFailures = regexp.MustCompile(`^AH(02006|02007|02008)`)

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/netip"
@@ -22,15 +23,17 @@ func init() {
 			"how many connections it accepted: it counts none, so Accepted is the sum of what its logs name",
 			"connections that made no request: neither after a handshake nor on the baseline listener",
 			"HTTP without TLS on the TLS port: it is answered and not written down",
-			"two connections from one port one after the other, unless the first asked to be closed",
+			"two connections from one port one after the other, unless the first asked to be closed or both are HTTP/3",
+			"how handshakes over HTTP/3 ended: its QUIC library's own log has their number alone, and costs five lines for each connection",
+			"whether a request over HTTP/3 came in 0-RTT, which it takes on every route",
 		},
 		binaries: []string{"caddy"},
 		identify: identifyCaddy,
 		limits:   caddyLimits,
-		refuses:  refuseGroup,
+		refuses:  refuseCaddy,
 		render:   renderCaddy,
 		quit:     "term",
-		logs:     []string{errorFile, accessFile},
+		logs:     []string{errorFile, accessFile, outputFile},
 		parse:    parseCaddy,
 	})
 }
@@ -73,6 +76,21 @@ func caddyLimits(_ Installed, p Policy) []Limit {
 	return limits
 }
 
+// refuseCaddy knows what Debian's 2.6.2 makes of HTTP/3: it asks for client
+// certificates in the handshake, but its handlers see an empty TLS state.
+func refuseCaddy(found Installed, s Setup) error {
+	problems := []error{refuseGroup(found, s)}
+	if p := s.Config.Policy; s.Protocol == ProtocolH3 {
+		if p.Host == "" {
+			problems = append(problems, errors.New("over HTTP/3 it needs the name of the protected host"))
+		}
+		if p.Uses(MTLS) && p.Pin != PinNone && !newerThan(found.Version, 2, 6) {
+			problems = append(problems, fmt.Errorf("version %s does not pass a client certificate over HTTP/3 on to its handlers, so that it cannot pin %s: use pin none, or h2", found.Version, p.Pin))
+		}
+	}
+	return errors.Join(problems...)
+}
+
 // object is a JSON object of Caddy's configuration.
 type object map[string]any
 
@@ -83,7 +101,7 @@ func renderCaddy(r *rendering) (launch, error) {
 	}
 	tls := servers["tls"].(object)
 	tls["tls_connection_policies"] = []object{caddyTLS(r)}
-	tls["strict_sni_host"] = true
+	tls["strict_sni_host"] = r.Protocol != ProtocolH3 // see caddyTLS
 	if r.Baseline {
 		servers["plain"] = caddyServer(r, r.plain, nil)
 	}
@@ -102,6 +120,11 @@ func renderCaddy(r *rendering) (launch, error) {
 		return launch{}, fmt.Errorf("caddy configuration: %w", err)
 	}
 	env := []string{"GOMAXPROCS=1", "XDG_DATA_HOME=" + r.dir, "XDG_CONFIG_HOME=" + r.dir}
+	if r.Protocol == ProtocolH3 {
+		// Nothing else tells of connections: neither the access log nor, in
+		// 2.6.2, the metrics.
+		env = append(env, "QUIC_GO_LOG_LEVEL=info")
+	}
 	return launch{args: []string{"run", "--config", "caddy.json"}, env: env}, r.write("caddy.json", text)
 }
 
@@ -132,8 +155,14 @@ func caddyTLS(r *rendering) object {
 	if r.Config.Group == "p256" {
 		curves = curves[1:]
 	}
-	policy := object{"alpn": []string{"http/1.1"}, "protocol_min": "tls1.2", "protocol_max": "tls1.3", "curves": curves}
+	policy := object{"alpn": []string{"h2", "http/1.1"}, "protocol_min": "tls1.2", "protocol_max": "tls1.3", "curves": curves}
 	p := r.Config.Policy
+	if r.Protocol == ProtocolH3 {
+		// Over HTTP/3 strict_sni_host sees no server name and refuses all. So
+		// that Host is SNI, both have to be the protected host: SNI here, where
+		// no other policy follows, and Host in caddyGuard.
+		policy["match"] = object{"sni": []string{hostName(p.Host)}}
+	}
 	if !p.Uses(MTLS) {
 		return policy
 	}
@@ -152,8 +181,12 @@ func caddyTLS(r *rendering) object {
 
 func caddyServer(r *rendering, at netip.AddrPort, guard []object) object {
 	timeouts := r.Config.Timeouts
+	protocols := []string{"h1", "h2"}
+	if r.Protocol == ProtocolH3 && at == r.tls {
+		protocols = append(protocols, "h3")
+	}
 	return object{
-		"listen": []string{at.String()}, "protocols": []string{"h1"},
+		"listen": []string{at.String()}, "protocols": protocols,
 		"automatic_https": object{"disable": true},
 		"logs":            object{},
 		"routes":          append(guard, caddyContent(r)...),
@@ -173,7 +206,14 @@ func caddyGuard(r *rendering) []object {
 	p := r.Config.Policy
 	var routes []object
 	refuse := func(missing Proof, unless ...object) {
-		routes = append(routes, caddyRoute(object{"not": unless}, object{"handler": "error", "error": missing.String(), "status_code": 403}))
+		status := 403
+		if missing == Authority {
+			status = 421
+		}
+		routes = append(routes, caddyRoute(object{"not": unless}, object{"handler": "error", "error": missing.String(), "status_code": status}))
+	}
+	if r.Protocol == ProtocolH3 {
+		refuse(Authority, object{"host": []string{hostName(p.Host)}})
 	}
 	if p.Uses(Allowlist) {
 		ranges := make([]string, len(p.Allow))
@@ -241,6 +281,7 @@ type caddyLine struct {
 		Method  string              `json:"method"`
 		Host    string              `json:"host"`
 		URI     string              `json:"uri"`
+		Proto   string              `json:"proto"`
 		Headers map[string][]string `json:"headers"`
 		TLS     *struct {
 			Resumed bool   `json:"resumed"`
@@ -255,6 +296,9 @@ var caddyFailure = regexp.MustCompile(`^http: TLS handshake error from (\S+): (.
 
 func parseCaddy(l *ledger, file, text string) error {
 	var line caddyLine
+	if file == outputFile {
+		return parseCaddyQUIC(l, text)
+	}
 	if err := json.Unmarshal([]byte(text), &line); err != nil {
 		return fmt.Errorf("not a line of Caddy: %w", err)
 	}
@@ -265,7 +309,7 @@ func parseCaddy(l *ledger, file, text string) error {
 	if err != nil {
 		return err
 	}
-	e := Entry{Peer: peer, Status: line.Status, Host: line.Request.Host, Method: line.Request.Method, Path: line.Request.URI}
+	e := Entry{Peer: peer, Status: line.Status, Host: line.Request.Host, Method: line.Request.Method, Path: line.Request.URI, Protocol: protocolName(line.Request.Proto)}
 	if tls := line.Request.TLS; tls != nil {
 		e.TLS, e.Resumed, e.SNI = versionName(tls.Version), tls.Resumed, tls.Name
 		if serial, ok := new(big.Int).SetString(tls.Serial, 10); ok {
@@ -275,9 +319,26 @@ func parseCaddy(l *ledger, file, text string) error {
 	e.Proof = l.reasons[peer]
 	delete(l.reasons, peer)
 	judge(&e)
-	l.add(request{entry: e, connection: peer.String(), plain: e.TLS == "", bytes: line.Size})
+	r := request{entry: e, connection: peer.String(), plain: e.TLS == "", bytes: line.Size}
+	if e.Protocol == ProtocolH3 {
+		// parseCaddyQUIC counts it: a port may come back, and is no name for it.
+		r.connection = "HTTP/3"
+		l.known[r.connection] = true
+	}
+	l.add(r)
 	if slices.Contains(line.Request.Headers["Connection"], "close") {
 		delete(l.known, peer.String())
+	}
+	return nil
+}
+
+var caddyQUICEnd = regexp.MustCompile(`"msg":"server Connection [0-9a-f]+ closed\."`)
+
+// parseCaddyQUIC counts the QUIC connections that have ended; how their
+// handshakes did is written nowhere.
+func parseCaddyQUIC(l *ledger, text string) error {
+	if caddyQUICEnd.MatchString(text) {
+		l.counts.Untold++
 	}
 	return nil
 }

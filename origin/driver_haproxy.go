@@ -3,6 +3,7 @@ package origin
 import (
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -21,6 +22,7 @@ func init() {
 		CannotTell: []string{
 			"the number of body bytes: replies are counted with the size that was configured",
 			"which peers the allowlist turned away: it counts them and writes nothing down",
+			"how connections over HTTP/2 ended that began and made no request: they are counted as accepted only",
 		},
 		binaries: []string{"haproxy"},
 		identify: identifyHAProxy,
@@ -59,12 +61,12 @@ func refuseHAProxy(found Installed, s Setup) error {
 	if size := s.Config.Response.Size; size > haproxyBuffer {
 		return fmt.Errorf("it returns at most %d bytes by itself, not %d", haproxyBuffer, size)
 	}
-	return refuseGroup(found, s)
+	return errors.Join(refuseGroup(found, s), refuseQUIC(found, s))
 }
 
 // haproxyFormat has what fields expects. sess.at tells connections apart that
 // had the same port one after the other.
-const haproxyFormat = `%ci\t%cp\t%[var(sess.at)]\t%fp\t%[ssl_fc_protocol]\t%[ssl_fc_is_resumed]\t%[ssl_c_err]\t%[fc_err_str]\t%ST\t%[var(txn.denied)]\t%[ssl_fc_sni]\t%[capture.req.hdr(0)]\t%HM\t%HP\t%[ssl_c_serial,hex]`
+const haproxyFormat = `%ci\t%cp\t%[var(sess.at)]\t%fp\t%[ssl_fc_protocol]\t%[ssl_fc_is_resumed]\t%[ssl_c_err]\t%[fc_err_str]\t%ST\t%[var(txn.denied)]\t%[ssl_fc_sni]\t%[capture.req.hdr(0)]\t%HM\t%HP\t%[ssl_c_serial,hex]\t%HV`
 
 func renderHAProxy(r *rendering) (launch, error) {
 	var c config
@@ -78,7 +80,7 @@ func renderHAProxy(r *rendering) (launch, error) {
 		timeouts.Write.Milliseconds(), timeouts.Header.Milliseconds(), timeouts.Idle.Milliseconds())
 	c.add("timeout connect 1000\ntimeout server 1000")
 	c.add("frontend tls\nlog global\nlog-format %s\nerror-log-format %s", format, format)
-	c.add("bind %s backlog 4096 ssl crt haproxy.pem alpn http/1.1 ssl-min-ver TLSv1.2 curves %s%s", r.tls, r.groups(), haproxyBind(r))
+	c.add("bind %s backlog 4096 ssl crt haproxy.pem alpn h2,http/1.1 ssl-min-ver TLSv1.2 curves %s%s", r.tls, r.groups(), haproxyBind(r))
 	haproxyGuard(&c, r)
 	haproxyContent(&c, r)
 	if r.Baseline {
@@ -161,7 +163,7 @@ func haproxyContent(c *config, r *rendering) {
 }
 
 func parseHAProxy(l *ledger, _, line string) error {
-	f, err := fields(line, 15)
+	f, err := fields(line, 16)
 	if err != nil {
 		// What it says about itself has no tabs: proxies started and stopped.
 		if !strings.Contains(line, "\t") {
@@ -180,6 +182,7 @@ func parseHAProxy(l *ledger, _, line string) error {
 	e := Entry{
 		Peer: peer, TLS: strings.TrimPrefix(f[4], "TLSv"), Resumed: f[5] == "1", Status: status,
 		Proof: f[9], SNI: f[10], Host: f[11], Method: f[12], Path: f[13], Serial: strings.ToLower(f[14]),
+		Protocol: protocolName(f[15]),
 	}
 	r := request{connection: f[0] + ":" + f[1] + "@" + f[2], plain: "127.0.0.1:"+f[3] == l.plain, bytes: l.size}
 	switch {

@@ -146,6 +146,18 @@ func (l *ledger) open(r request) {
 	}
 }
 
+// protocolName is Entry.Protocol by what servers write into their logs.
+func protocolName(text string) string {
+	switch text {
+	case "HTTP/2.0":
+		return ProtocolH2
+	case "HTTP/3.0":
+		return ProtocolH3
+	default:
+		return ""
+	}
+}
+
 // judge fills in the verdict that a status means.
 func judge(e *Entry) {
 	e.Stage = StageHTTP

@@ -67,7 +67,7 @@ func TestCheckNamesEveryReason(t *testing.T) {
 		{"plaintext", func(s *Setup) { s.Config.Certificate = "" }, "no server certificate"},
 		{"host", func(s *Setup) { s.Config.Policy.Host = "a\";" }, "configuration files quote differently"},
 		{"cache control", func(s *Setup) { s.Config.Response.CacheControl = "max-age=\"$1\"" }, "configuration files quote differently"},
-		{"group", func(s *Setup) { s.Config.Group = "x25519mlkem768" }, "group x25519mlkem768 is not written"},
+		{"group", func(s *Setup) { s.Config.Group = "x25519mlkem768" }, "no group x25519mlkem768"},
 		{"mistake", func(s *Setup) { s.Config.Policy.Mistake = "no-pin" }, `mistake "no-pin"`},
 		{"public host", func(s *Setup) { s.Config.Policy.PublicHosts = []string{publicHost} }, "public hosts"},
 	} {

@@ -2,6 +2,7 @@ package origin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -15,11 +16,12 @@ func init() {
 		CannotTell: []string{
 			"the port of a peer whose handshake failed: the error log names addresses only",
 			"whether a handshake that no request followed was full or resumed",
+			"how connections over HTTP/2 ended that made no request: they are counted as accepted only",
 		},
 		binaries: []string{"nginx"},
 		identify: identifyNginx,
 		limits:   nginxLimits,
-		refuses:  refuseGroup,
+		refuses:  refuseNginx,
 		render:   renderNginx,
 		quit:     "quit",
 		logs:     []string{accessFile, errorFile},
@@ -71,7 +73,7 @@ func newerThan(version string, major, minor int) bool {
 }
 
 // nginxFormat has what fields expects. escape=json keeps tabs out of values.
-const nginxFormat = `log_format origin escape=json "$remote_addr\t$remote_port\t$connection\t$ssl_protocol\t$ssl_session_reused\t$ssl_client_verify\t$status\t$body_bytes_sent\t$denied\t$ssl_server_name\t$http_host\t$request_method\t$request_uri\t$ssl_client_serial\t$server_port";`
+const nginxFormat = `log_format origin escape=json "$remote_addr\t$remote_port\t$connection\t$ssl_protocol\t$ssl_session_reused\t$ssl_client_verify\t$status\t$body_bytes_sent\t$denied\t$ssl_server_name\t$http_host\t$request_method\t$request_uri\t$ssl_client_serial\t$server_port\t$server_protocol";`
 
 func renderNginx(r *rendering) (launch, error) {
 	var c config
@@ -88,7 +90,7 @@ func renderNginx(r *rendering) (launch, error) {
 	c.add("default_type application/octet-stream;\nserver_tokens off;\nsendfile on;\nuninitialized_variable_warn off;")
 	c.add("keepalive_requests 1000000000;\nkeepalive_timeout %ds;", seconds(timeouts.Idle))
 	c.add("client_header_timeout %ds;\nclient_body_timeout %ds;\nsend_timeout %ds;", seconds(timeouts.Header), seconds(timeouts.Read), seconds(timeouts.Write))
-	c.add("server {\nlisten %s ssl backlog=4096;\nserver_name _;", r.tls)
+	nginxListen(&c, r)
 	nginxTLSLines(&c, r)
 	nginxGuard(&c, r)
 	nginxContent(&c, r)
@@ -101,6 +103,30 @@ func renderNginx(r *rendering) (launch, error) {
 	c.add("server {\nlisten %s;\naccess_log off;\nlocation = %s { return 204; }\nlocation = /status { stub_status; }\nlocation / { return 404; }\n}", r.control, r.ready)
 	c.add("}")
 	return launch{args: []string{"-p", r.dir + "/", "-e", errorFile, "-c", "nginx.conf"}}, r.write("nginx.conf", []byte(c.String()))
+}
+
+// nginxListen offers HTTP/2 beside HTTP/1.1 where the module is built in. As a
+// directive of its own it came with 1.25.1.
+func nginxListen(c *config, r *rendering) {
+	h2 := nginxHasH2(r.found)
+	directive := newerThan(r.found.Version, 1, 25) || strings.HasPrefix(r.found.Version, "1.25.") && r.found.Version != "1.25.0"
+	option := ""
+	if h2 && !directive {
+		option = " http2"
+	}
+	c.add("server {\nlisten %s ssl%s backlog=4096;\nserver_name _;", r.tls, option)
+	c.addIf(h2 && directive, "http2 on;")
+}
+
+func nginxHasH2(found Installed) bool {
+	return strings.Contains(found.build, "--with-http_v2_module")
+}
+
+func refuseNginx(found Installed, s Setup) error {
+	if s.Protocol == ProtocolH2 && !nginxHasH2(found) {
+		return errors.New("it was built without HTTP/2 (--with-http_v2_module)")
+	}
+	return errors.Join(refuseGroup(found, s), refuseQUIC(found, s))
 }
 
 func nginxTLSLines(c *config, r *rendering) {
@@ -153,7 +179,7 @@ func parseNginx(l *ledger, file, line string) error {
 	if file == errorFile {
 		return parseNginxError(l, line)
 	}
-	f, err := fields(line, 15)
+	f, err := fields(line, 16)
 	if err != nil {
 		return err
 	}
@@ -168,6 +194,7 @@ func parseNginx(l *ledger, file, line string) error {
 	e := Entry{
 		Peer: peer, TLS: strings.TrimPrefix(f[3], "TLSv"), Resumed: f[4] == "r", Status: status,
 		Proof: f[8], SNI: f[9], Host: f[10], Method: f[11], Path: f[12], Serial: strings.ToLower(f[13]),
+		Protocol: protocolName(f[15]),
 	}
 	// Both are answered with 400, after a handshake that did not mind.
 	if reason, failed := strings.CutPrefix(f[5], "FAILED:"); failed {

@@ -49,6 +49,17 @@ func (r *Running) Pids() ([]int, error) { return groupPids(r.process.Pid) }
 // Output says why.
 func (r *Running) Exited() <-chan struct{} { return r.exited }
 
+// ExitText is how the server's process ended: "signal: killed", say; "" while
+// it runs.
+func (r *Running) ExitText() string {
+	select {
+	case <-r.exited:
+		return exitText(r.waitErr)
+	default:
+		return ""
+	}
+}
+
 // outputLimit bounds what is kept of a server's words, in bytes.
 const outputLimit = 4 << 10
 

@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/originpull/originpull/pki"
 )
 
 // Setup is what a real server is started with.
@@ -24,6 +26,12 @@ type Setup struct {
 	// Weaker leaves out proofs that the server cannot ask for, instead of
 	// refusing them: for bypass runs, which predict that.
 	Weaker bool
+	// Protocol is what the edge will ask for: ProtocolH2, ProtocolH3, or "" for
+	// HTTP/1.1, which every server speaks beside it. HTTP/3 is on the UDP port
+	// of Address's number. A server that cannot is refused.
+	Protocol string
+	// Key is the type of the certificates' keys; "" is the default one.
+	Key pki.KeyType
 }
 
 // check refuses what no real server is told.
@@ -177,24 +185,30 @@ func (r *rendering) prepareSecrets() error {
 	return nil
 }
 
-// groups names the groups to offer, as OpenSSL does. TLS 1.2 with a P-256
-// certificate fails in OpenSSL without P-256, whatever the key exchange uses;
-// TLS 1.3 goes by the one share that the client sends.
+// groups names the groups to offer, as OpenSSL does. TLS 1.2 with a P-256 or
+// P-384 certificate at either end fails in OpenSSL without that curve, whatever
+// the key exchange uses, which is the first that the client names; TLS 1.3 goes
+// by the one share that the client sends.
 func (r *rendering) groups() string {
-	if r.Config.Group == "p256" {
-		return "P-256"
+	list := "X25519:P-256"
+	switch r.Config.Group {
+	case "p256":
+		list = "P-256"
+	case "x25519mlkem768":
+		list = "X25519MLKEM768"
 	}
-	return "X25519:P-256"
+	if r.Key == pki.ECDSAP384 {
+		list += ":P-384"
+	}
+	return list
 }
 
-// refuseGroup is for libraries without hybrid key exchange.
-func refuseGroup(found Installed, s Setup) error {
-	switch s.Config.Group {
-	case "", "x25519", "p256":
-		return nil
-	default:
-		return fmt.Errorf("group %s is not written for %s: use x25519 or p256", s.Config.Group, found.TLS)
+// refuseQUIC is for servers whose HTTP/3 is not written.
+func refuseQUIC(_ Installed, s Setup) error {
+	if s.Protocol == ProtocolH3 {
+		return errors.New("HTTP/3 is not written for it: use the built-in origin")
 	}
+	return nil
 }
 
 // config builds a configuration file of lines.

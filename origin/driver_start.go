@@ -174,7 +174,7 @@ func (r *Running) awaitReady(ctx context.Context) error {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	for {
-		if status, _, err := r.askControl(ctx, r.ready); err == nil && status == http.StatusNoContent {
+		if status, _, err := r.askControl(ctx, r.ready); err == nil && status == http.StatusNoContent && r.udpReady() {
 			return nil
 		}
 		select {
@@ -185,6 +185,21 @@ func (r *Running) awaitReady(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// udpReady says whether somebody has the UDP port where HTTP/3 is wanted: a
+// server may open it after the listener that it is asked on. Nobody hears of a
+// datagram that came too early.
+func (r *Running) udpReady() bool {
+	if r.Protocol != ProtocolH3 {
+		return true
+	}
+	socket, err := net.ListenPacket("udp", r.tls.String())
+	if err != nil {
+		return true
+	}
+	_ = socket.Close() // nothing was sent
+	return false
 }
 
 // died tells a lost port from everything else by what servers call it.

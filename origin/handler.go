@@ -31,12 +31,30 @@ func (s *Server) handler() http.Handler {
 		if !ok {
 			panic("origin: a request without its connection")
 		}
+		if c.h2 {
+			c.serveH2(w, r)
+			return
+		}
 		c.answering.Store(true)
 		c.pending.Store(false)
 		c.reply = reply{ResponseWriter: w, server: s, identity: &c.identity, request: r}
 		c.reply.decide(s.state.Load().guard)
 		c.reply = reply{}
 	})
+}
+
+// serveH2 answers a request on a connection that may carry others at once. A
+// refusal that spends the connection says so with GOAWAY.
+func (c *conn) serveH2(w http.ResponseWriter, r *http.Request) {
+	c.served.Store(true)
+	c.mu.Lock()
+	caller := c.identity
+	c.mu.Unlock()
+	answer := reply{ResponseWriter: w, server: c.server, identity: &caller, request: r}
+	answer.decide(c.server.state.Load().guard)
+	c.mu.Lock()
+	c.guard = caller.guard
+	c.mu.Unlock()
 }
 
 func (s *Server) newRouter() http.Handler {

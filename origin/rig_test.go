@@ -257,6 +257,7 @@ type caller struct {
 	header   []string // "Name: value"
 	request  string   // first line without version; "" is GET /o/k
 	preface  string   // sent before anything else
+	alpn     []string
 }
 
 // outcome is what came back.
@@ -290,6 +291,12 @@ func (r *rig) open(c caller) *session {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { _ = raw.Close() })
+	return r.on(raw, c)
+}
+
+// on makes a session of a connection.
+func (r *rig) on(raw net.Conn, c caller) *session {
+	r.t.Helper()
 	if err := raw.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		r.t.Fatal(err)
 	}
@@ -313,7 +320,7 @@ func (r *rig) clientTLS(c caller) *tls.Config {
 	r.t.Helper()
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(r.lab.authority.Roots())
-	cfg := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13, ClientSessionCache: c.sessions}
+	cfg := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13, ClientSessionCache: c.sessions, NextProtos: c.alpn}
 	if c.version == "1.2" {
 		cfg.MinVersion, cfg.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
 	}

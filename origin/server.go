@@ -84,8 +84,14 @@ func (s *Server) newState(p Policy, c pki.Credentials) (*state, *tls.Config, err
 
 func (s *Server) newHTTP() *http.Server {
 	timeouts := s.cfg.Timeouts
+	// To http.Server the connection is not encrypted: conn keeps TLS to itself,
+	// and holds the peer to what ALPN chose.
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler: s.handler(),
+		Protocols: &protocols,
+		Handler:   s.handler(),
 		// http.Server would answer OPTIONS * itself, before any guard.
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            timeouts.Header,

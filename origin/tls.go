@@ -64,7 +64,7 @@ func (s *state) configFor(c *identity, serverName string) *tls.Config {
 func (s *Server) baseTLS(certificate tls.Certificate) *tls.Config {
 	cfg := s.cfg.profile().Server(&tls.Config{Certificates: []tls.Certificate{certificate}})
 	cfg.MinVersion, cfg.MaxVersion = tls.VersionTLS12, 0
-	cfg.NextProtos = []string{"http/1.1"}
+	cfg.NextProtos = []string{ProtocolH2, "http/1.1"}
 	cfg.SessionTicketsDisabled = !s.cfg.Tickets
 	return cfg
 }

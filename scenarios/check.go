@@ -21,13 +21,20 @@ var combinations = []combination{
 		return "a rate needs an open model, but arrivals are closed; add model: poisson (or constant), or remove the rate"
 	}},
 	{[]string{"workload.arrivals.model", "workload.mode"}, func(s *Settings) string {
-		if s.Workload.Mode != "requests" || s.Workload.Arrivals.Model == "closed" || s.Workload.Arrivals.Rate != 0 {
+		if !s.Workload.Arrivals.Open() || s.Workload.Arrivals.Model == "stages" || s.Workload.Arrivals.Rate != 0 {
 			return ""
 		}
 		return s.Workload.Arrivals.Model + " arrivals need a rate; add one to workload.arrivals, for example rate: 400/s"
 	}},
+	{[]string{"workload.arrivals.stages", "workload.arrivals.model", "workload.duration"}, stagesWrong},
+	{[]string{"workload.arrivals.rate", "workload.arrivals.model"}, func(s *Settings) string {
+		if s.Workload.Arrivals.Model != "stages" || s.Workload.Arrivals.Rate == 0 {
+			return ""
+		}
+		return "stages have rates of their own; remove the rate, or use model: constant"
+	}},
 	{[]string{"workload.warmup", "workload.duration"}, func(s *Settings) string {
-		if s.Workload.Warmup < s.Workload.Duration || s.Workload.Mode == "handshakes" { // whose warm-up is one block
+		if s.Workload.Warmup < s.Workload.Duration || s.Workload.Mode == "handshakes" { // whose warm-up is a few handshakes
 			return ""
 		}
 		return fmt.Sprintf("the warm-up (%s) must be shorter than the duration (%s); shorten it or measure longer", s.Workload.Warmup, s.Workload.Duration)
@@ -76,6 +83,24 @@ var combinations = []combination{
 		return fmt.Sprintf("a session ticket carries the client's chain and cannot be larger than 64KiB, so that %s with mtls cannot be resumed; use at most %s, or resumption: false",
 			s.Origin.Certificate.Bytes, ByteSize(mostResumed))
 	}},
+	{[]string{"origin.plant.cpu", "origin.server"}, func(s *Settings) string {
+		if s.Origin.Plant.CPU == 0 || s.Origin.Server == "builtin" {
+			return ""
+		}
+		return s.Origin.Server + " cannot be made to burn CPU on top of its own; plant only at server: builtin, or at the edge (edge.plant.cpu)"
+	}},
+	{[]string{"workload.pairs", "workload.trials"}, func(s *Settings) string {
+		if s.Workload.Pairs == 0 || s.Workload.Pairs >= s.Workload.Trials {
+			return ""
+		}
+		return fmt.Sprintf("%d pairs are fewer than %d trials, of which some would measure nothing; ask for more pairs or fewer trials", s.Workload.Pairs, s.Workload.Trials)
+	}},
+	{[]string{"workload.pairs", "workload.mode"}, func(s *Settings) string {
+		if s.Workload.Pairs == 0 || s.Workload.Mode == "handshakes" {
+			return ""
+		}
+		return "pairs of blocks exist in handshakes mode only; remove pairs, or choose mode: handshakes"
+	}},
 	{[]string{"edge.protocol", "edge.tls.version"}, func(s *Settings) string {
 		if s.Edge.Protocol != "h3" || s.Edge.TLS.Version != "1.2" {
 			return ""
@@ -94,11 +119,59 @@ var combinations = []combination{
 		}
 		return "0-RTT is sent under an earlier session's key, but edge.tls.resumption is false; add resumption: true, or remove early"
 	}},
+	{[]string{"workload.controls", "workload.mode"}, func(s *Settings) string {
+		if s.Workload.Controls || s.Workload.Mode != "handshakes" {
+			return ""
+		}
+		return "CPU per handshake is net of the baseline and held against the A/A double; remove controls: false, or use mode: requests"
+	}},
+	{[]string{"edge.workers", "edge.servers"}, func(s *Settings) string {
+		if s.Edge.Workers == 0 || s.Edge.Workers >= s.Edge.Servers {
+			return ""
+		}
+		return fmt.Sprintf("%d workers cannot run on %d servers; give every server at least one, or 0 for one each", s.Edge.Workers, s.Edge.Servers)
+	}},
+	{[]string{"edge.shield.capacity", "edge.shield.enabled"}, func(s *Settings) string {
+		if s.Edge.Shield.Enabled || s.Edge.Shield.Capacity == 0 {
+			return ""
+		}
+		return "a shield's cache needs a shield; add enabled: true, or remove the capacity"
+	}},
+	{[]string{"workload.objects.hits", "workload.objects.model"}, func(s *Settings) string {
+		if s.Workload.Objects.Model == "mix" || s.Workload.Objects.Hits == 0 {
+			return ""
+		}
+		return "hits belong to the mix model, but the model is " + s.Workload.Objects.Model + "; choose mix, or remove hits"
+	}},
+	{[]string{"edge.pool.prewarm", "edge.pool.reuse"}, func(s *Settings) string {
+		if s.Edge.Pool.Prewarm == 0 || s.Edge.Pool.Reuse || s.Workload.Mode == "handshakes" {
+			return ""
+		}
+		return "connections made beforehand are connections kept, but edge.pool.reuse is false; use reuse: true, or prewarm: 0"
+	}},
+	{[]string{"edge.pool.prewarm", "edge.pool.maxConnections"}, func(s *Settings) string {
+		if p := s.Edge.Pool; p.MaxConnections == 0 || p.Prewarm <= p.MaxConnections {
+			return ""
+		}
+		return fmt.Sprintf("there is room for %d connections only; use a prewarm of at most that, or a larger maxConnections", s.Edge.Pool.MaxConnections)
+	}},
+	{[]string{"edge.pool.prewarm", "workload.mode"}, func(s *Settings) string {
+		if s.Edge.Pool.Prewarm == 0 || s.Workload.Mode != "handshakes" {
+			return ""
+		}
+		return "handshakes mode measures making connections, one at a time; use mode: requests, or prewarm: 0"
+	}},
 	{[]string{"origin.header.name"}, func(s *Settings) string {
 		if !slices.Contains(reservedHeaders, strings.ToLower(s.Origin.Header.Name)) {
 			return ""
 		}
 		return show(s.Origin.Header.Name) + " has a meaning of its own in HTTP or here; choose another name, such as X-Origin-Verify"
+	}},
+	{[]string{"edge.tls.unasked", "edge.tls.early"}, func(s *Settings) string {
+		if !s.Edge.TLS.Early || s.Edge.TLS.Unasked != "fail" {
+			return ""
+		}
+		return "a request in 0-RTT is sent before the origin can ask for a certificate; choose unasked: continue, or remove early"
 	}},
 }
 
@@ -154,7 +227,7 @@ func (d *decoder) bypassCombinations(e *Experiment) {
 func (d *decoder) settleRate(e *Experiment) {
 	drop := func(cell *Cell, s *Settings) {
 		rate := d.layerOf(e, cell, "workload.arrivals.rate")
-		if s.Workload.Arrivals.Model == "closed" && rate < d.layerOf(e, cell, "workload.arrivals.model") {
+		if a := s.Workload.Arrivals; (a.Model == "closed" || a.Model == "stages") && rate < d.layerOf(e, cell, "workload.arrivals.model") {
 			s.Workload.Arrivals.Rate = 0
 		}
 	}
@@ -197,13 +270,19 @@ func (d *decoder) mostSpecific(e *Experiment, cell *Cell, paths []string) string
 	best := slices.MaxFunc(paths, func(a, b string) int {
 		return int(d.layerOf(e, cell, a)) - int(d.layerOf(e, cell, b))
 	})
-	if from, ok := cell.from[best]; ok {
+	return d.writtenAt(e, cell, best)
+}
+
+// writtenAt returns the document path at which a cell's setting was written,
+// or where it would be.
+func (d *decoder) writtenAt(e *Experiment, cell *Cell, path string) string {
+	if from, ok := cell.from[path]; ok {
 		return from
 	}
-	if _, ok := d.places[joinPath(e.prefix, best)]; !ok {
-		if _, ok := d.places[best]; ok {
-			return best
+	if _, ok := d.places[joinPath(e.prefix, path)]; !ok {
+		if _, ok := d.places[path]; ok {
+			return path
 		}
 	}
-	return joinPath(e.prefix, best)
+	return joinPath(e.prefix, path)
 }

@@ -42,6 +42,7 @@ type decoder struct {
 	file     string
 	layer    layer
 	base     *Settings // what experiments start from
+	presets  []Preset
 	places   map[string]place
 	problems Problems
 	visited  int

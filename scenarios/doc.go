@@ -8,8 +8,10 @@
 // experiments. Each experiment has a name, overlays the settings, and either
 // compares arms (compare: a list of axes) or makes attempts to bypass the edge
 // (bypass). expect lists what must hold, in an experiment or in the whole run.
-// A scenario without experiments is itself one experiment without a name; its
-// compare, bypass and expect stand at the top level.
+// claims lists what others say, each with an expectation that holds where they
+// are right; it fails nothing. A scenario without experiments is itself one
+// experiment without a name; its compare, bypass, expect and claims stand at the
+// top level.
 //
 // An axis is the path of a setting with the values it takes, or a name with
 // values that set several paths together:
@@ -23,13 +25,31 @@
 //
 // # Precedence
 //
-// default < scenario < experiment < --set < axis. A later layer overrides
+// default < preset < scenario < experiment < --set < axis. A later layer overrides
 // single settings; lists are replaced, never appended to. A --set is
 // path=value, the value read as YAML, and quotes may be left out where text is
 // expected. Its path is seed, name, title, expect, or a setting, which then
 // holds in every experiment; or experiments.NAME.path for one experiment. To
 // --set what an axis sets is an error. An arrival rate that an experiment
 // inherits is dropped when the experiment makes arrivals closed.
+//
+// # Presets
+//
+// edge.preset names a CDN (Source.Presets), at the top level, in an experiment,
+// by --set or as an axis. Wherever it is named, its values lie beneath every
+// setting that the scenario writes itself, on whichever layer: with
+// idleTimeout: 3s at the top level, arms of the axis edge.preset all have 3s.
+// A written setting counts as written when it repeats the default. Bypass
+// experiments meet reference settings and know no preset.
+//
+// What nobody documents is never replaced by a default unseen: the scenario is
+// refused until it sets what it depends on. It depends on edge.protocol always;
+// on edge.identity with mtls; in requests mode on edge.pool.idleTimeout when
+// connections are reused, and on edge.pool.maxConnections when arrivals are
+// open or more viewers ask at once than the default allows connections; in
+// handshakes mode on edge.tls.version, group, resumption and verify. What only
+// a failing origin brings out (edge.retry, edge.status) it does not depend on:
+// there the defaults stand, which try once and give no status.
 //
 // # The pipeline
 //
@@ -41,7 +61,8 @@
 //  4. --set arguments are small documents that go through the same walker.
 //  5. Axis values go through it too, each into a variable of its own; their
 //     product is the cells of an experiment.
-//  6. Settings that contradict each other are reported where the most specific
+//  6. Each cell's preset fills what was written nowhere.
+//  7. Settings that contradict each other are reported where the most specific
 //     of them was written.
 //
 // # Invariants

@@ -36,12 +36,11 @@ func Example() {
 func ExampleLoad() {
 	_, err := scenarios.Load(scenarios.Source{File: "mine.yaml", Content: []byte(`version: 1
 name: mine
-workload:
-  arivals: {model: poisson}
-  duration: -3s
+origin: {header: {nam: X-Edge}}
+workload: {duration: -3s}
 `)})
 	fmt.Println(err)
 	// Output:
-	// mine.yaml:4: workload.arivals: is an unknown key; did you mean arrivals? Known here: mode, concurrency, arrivals, objects, duration, warmup, trials, block
-	// mine.yaml:5: workload.duration: -3s is less than 10ms; choose a value from 10ms to 1h
+	// mine.yaml:3: origin.header.nam: is an unknown key; did you mean name? Known here: name
+	// mine.yaml:4: workload.duration: -3s is less than 10ms; choose a value from 10ms to 1h
 }

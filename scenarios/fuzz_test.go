@@ -16,8 +16,9 @@ func FuzzLoad(f *testing.F) {
 		}
 		f.Add(string(src.Content), "workload.trials=2")
 	}
+	f.Add("version: 1\nedge: {preset: near}\ncompare: [{axis: edge.preset, values: [none, near, far]}]", "edge.preset=far")
 	f.Fuzz(func(t *testing.T, content, set string) {
-		s, err := Load(Source{File: "f.yaml", Content: []byte(content), Set: []string{set}})
+		s, err := Load(Source{File: "f.yaml", Content: []byte(content), Set: []string{set}, Presets: testPresets})
 		var problems Problems
 		if err != nil && !errors.As(err, &problems) {
 			t.Fatalf("the error is not Problems: %v", err)

@@ -16,9 +16,13 @@ func TestLibrary(t *testing.T) {
 		"handshake-resumption": "resumption 8",
 		"handshake-keys":       "tls13 10, tls12 6",
 		"chain-size":           "chain 8",
-		"handshake-quic":       "handshake 8",
+		"handshake-quic":       "handshake 8, caddy 6",
 		"handshake-servers":    "builtin 8, nginx 8, haproxy 8, apache 8, caddy 8",
 		"pool-reuse":           "idle 6",
+		"noise":                "same 1, planted 3",
+		"pool-theory":          "reuse 5",
+		"pingora":              "pools 2",
+		"cold-pools":           "pools 12",
 		"bypass-core":          "bypass 21 cases",
 	}
 	entries := Library()
@@ -125,51 +129,18 @@ func TestOpen(t *testing.T) {
 	if src, err := Open("quickstart"); err != nil || src.File != "library/quickstart.yaml" {
 		t.Errorf("got %v, %v", src.File, err)
 	}
+	var names []string
+	for _, entry := range Library() {
+		names = append(names, entry.Name)
+	}
+	known := strings.Join(names, ", ")
 	_, err := Open("quickstrat")
-	if want := `library scenario "quickstrat" is not known; did you mean quickstart? Known: bypass-core, chain-size, handshake-cost, handshake-keys, handshake-quic, handshake-resumption, handshake-servers, pool-reuse, quickstart; a file is given with its path: ./quickstrat.yaml`; err == nil || err.Error() != want {
+	if want := `library scenario "quickstrat" is not known; did you mean quickstart? Known: ` + known + `; a file is given with its path: ./quickstrat.yaml`; err == nil || err.Error() != want {
 		t.Errorf("\ngot  %v\nwant %s", err, want)
 	}
 	for _, missing := range []string{"missing.yaml", "./missing", filepath.Join(t.TempDir(), "missing")} {
-		if _, err := Open(missing); err == nil || !strings.Contains(err.Error(), "the library has bypass-core, chain-size, handshake-cost") {
+		if _, err := Open(missing); err == nil || !strings.Contains(err.Error(), "the library has "+known) {
 			t.Errorf("%s: got %v", missing, err)
 		}
-	}
-}
-
-func TestTraces(t *testing.T) {
-	setting, _ := settingNamed("workload.objects.trace")
-	if !slices.Equal(Traces(), setting.enum) {
-		t.Errorf("traces are %v, but the document knows %v", Traces(), setting.enum)
-	}
-	for _, name := range Traces() {
-		keys, err := TraceKeys(name)
-		if err != nil || len(keys) != traceLengths[name] {
-			t.Errorf("%s: %d keys, %v", name, len(keys), err)
-		}
-		distinct := map[uint32]bool{}
-		for _, key := range keys {
-			distinct[key] = true
-		}
-		if len(distinct) < 1000 || len(distinct) == len(keys) {
-			t.Errorf("%s: %d different keys do not look like a trace", name, len(distinct))
-		}
-	}
-	if _, err := TraceKeys("web7"); err == nil || err.Error() != `trace "web7" is not known; did you mean web07? Known: web07, web12` {
-		t.Errorf("got %v", err)
-	}
-	packed, err := traceFiles.ReadFile("traces/web07.trace.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, length := range []int{76117, 76119} {
-		if _, err := decodeTrace(packed, length); err == nil {
-			t.Errorf("the trace passes for %d keys", length)
-		}
-	}
-	if _, err := decodeTrace(packed[:1000], 76118); err == nil {
-		t.Error("a truncated trace passes")
-	}
-	if _, err := decodeTrace([]byte("no gzip"), 1); err == nil {
-		t.Error("rubbish passes")
 	}
 }

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"errors"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,6 +25,26 @@ func mustLoad(t *testing.T, content string, set ...string) *Scenario {
 	return s
 }
 
+// update rewrites the golden files; read what changed before committing it.
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// golden compares got with a file under testdata.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s: got\n%s\nwant\n%s", file, got, want)
+	}
+}
+
 // TestGolden compares the exact problems of every testdata/*.yaml with the
 // .txt file beside it.
 func TestGolden(t *testing.T) {
@@ -37,17 +58,11 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, err := os.ReadFile(strings.TrimSuffix(file, ".yaml") + ".txt")
-			if err != nil {
-				t.Fatal(err)
-			}
 			_, err = Load(Source{File: filepath.Base(file), Content: content})
 			if err == nil {
 				t.Fatal("no problem was found")
 			}
-			if got := err.Error() + "\n"; got != string(want) {
-				t.Errorf("got:\n%s\nwant:\n%s", got, want)
-			}
+			golden(t, strings.TrimSuffix(file, ".yaml")+".txt", err.Error()+"\n")
 		})
 	}
 }
@@ -56,13 +71,13 @@ func TestProblems(t *testing.T) {
 	// Line 1 is the version that load writes.
 	tests := []struct{ name, content, want string }{
 		{"version of a later release", "---", ""},
-		{"misspelt setting", "edge: {tls: {verson: \"1.2\"}}", "x.yaml:2: edge.tls.verson: is an unknown key; did you mean version? Known here: version, group, resumption, helloRetry, early"},
+		{"misspelt setting", "edge: {tls: {verson: \"1.2\"}}", "x.yaml:2: edge.tls.verson: is an unknown key; did you mean version? Known here: version, group, resumption, helloRetry, early, verify, unasked"},
 		{"number for text", "edge: {tls: {version: 1.2}}", `x.yaml:2: edge.tls.version: the number 1.2 stands here, but text is expected; put it in quotes: "1.2"`},
 		{"text for truth", "origin: {tickets: yes please}", `x.yaml:2: origin.tickets: the text "yes please" stands here, but true or false is expected`},
 		{"text for number", "workload: {trials: many}", `x.yaml:2: workload.trials: the text "many" stands here, but a whole number is expected`},
 		{"fraction for number", "workload: {trials: 1.5}", "x.yaml:2: workload.trials: the number 1.5 stands here, but a whole number is expected"},
 		{"text for list", "origin: {strategies: mtls}", `x.yaml:2: origin.strategies: the text "mtls" stands here, but a list is expected; write it in brackets: [mtls]`},
-		{"list for group", "origin: [a]", "x.yaml:2: origin: a list stands here, but a group of keys is expected; write some of: server, certificate, strategies, mtls, header, tickets, response, audit"},
+		{"list for group", "origin: [a]", "x.yaml:2: origin: a list stands here, but a group of keys is expected; write some of: server, certificate, strategies, mtls, header, tickets, response, audit, plant"},
 		{"nothing", "origin:", "x.yaml:2: origin: nothing stands here, but a group of keys is expected; write a value or remove the key"},
 		{"outside the set", "origin: {mtls: {pin: sam}}", `x.yaml:2: origin.mtls.pin: "sam" is not known; did you mean san? Known: none, subject, san, leaf`},
 		{"element outside the set", "origin:\n  strategies:\n    - mtls\n    - spell", `x.yaml:5: origin.strategies[1]: "spell" is not known; choose one of allowlist, header, mtls`},
@@ -89,6 +104,11 @@ func TestProblems(t *testing.T) {
 		{"padding too small", "origin: {certificate: {chain: 4, bytes: 4KiB}}", "x.yaml:2: origin.certificate.bytes: a chain of 4 padded to 4KiB is too small: use at least 5KiB (1280 bytes for each certificate), or 0 to leave it as it comes"},
 		{"padding too large", "origin: {certificate: {bytes: 65KiB}}", "x.yaml:2: origin.certificate.bytes: 65KiB is more than 64KiB; choose a value from 0B to 64KiB"},
 		{"ticket too large", "edge: {tls: {resumption: true}}\ncompare:\n  - {axis: origin.certificate.bytes, values: [48KiB, 49KiB]}", "x.yaml:4: compare[0].values[1]: a session ticket carries the client's chain and cannot be larger than 64KiB, so that 49KiB with mtls cannot be resumed; use at most 48KiB, or resumption: false"},
+		{"prewarmed and not kept", "edge: {pool: {reuse: false, prewarm: 2}}", "x.yaml:2: edge.pool.prewarm: connections made beforehand are connections kept, but edge.pool.reuse is false; use reuse: true, or prewarm: 0"},
+		{"prewarmed beyond the limit", "edge: {pool: {maxConnections: 4}}\ncompare:\n  - {axis: edge.pool.prewarm, values: [4, 5]}", "x.yaml:4: compare[0].values[1]: there is room for 4 connections only; use a prewarm of at most that, or a larger maxConnections"},
+		{"prewarmed handshakes", "edge: {pool: {prewarm: 1}}\nworkload: {mode: handshakes}", "x.yaml:2: edge.pool.prewarm: handshakes mode measures making connections, one at a time; use mode: requests, or prewarm: 0"},
+		{"unknown order", "edge: {pool: {order: random}}", "x.yaml:2: edge.pool.order: \"random\" is not known; choose one of lifo, fifo"},
+		{"0-RTT over h2", "edge: {protocol: h2, tls: {resumption: true, early: true}}", "x.yaml:2: edge.tls.early: 0-RTT needs h3, but edge.protocol is h2: crypto/tls has none over TCP; choose h3, or remove early"},
 		{"h3 in 1.2", "edge:\n  protocol: h3\n  tls: {version: \"1.2\"}", "x.yaml:3: edge.protocol: h3 runs over QUIC, which has no TLS 1.2, but edge.tls.version is 1.2; choose h1, or TLS 1.3"},
 		{"h3 in a 1.2 arm", "edge: {protocol: h3}\ncompare:\n  - axis: edge.tls.version\n    values: [\"1.3\", \"1.2\"]", "x.yaml:5: compare[0].values[1]: h3 runs over QUIC, which has no TLS 1.2, but edge.tls.version is 1.2; choose h1, or TLS 1.3"},
 		{"0-RTT over TCP", "edge: {tls: {resumption: true, early: true}}", "x.yaml:2: edge.tls.early: 0-RTT needs h3, but edge.protocol is h1: crypto/tls has none over TCP; choose h3, or remove early"},
@@ -105,7 +125,7 @@ func TestProblems(t *testing.T) {
 		{"empty rule", "expect: [\" \"]", `x.yaml:2: expect[0]: is empty; write an expectation such as "requests.failed == 0"`},
 		{"self-merging anchor", "origin: &o {<<: *o}", "x.yaml:2: origin: merges itself; remove the merge key <<"},
 		{"list as a key", "[a]: b", "x.yaml:2: a list stands in the place of a key; write a word"},
-		{"strange key", "\"a\\nb: c\": 1", `x.yaml:2: "a\nb: c": is an unknown key; the keys known here are: version, name, title, seed, origin, edge, link, workload, compare, bypass, experiments, expect`},
+		{"strange key", "\"a\\nb: c\": 1", `x.yaml:2: "a\nb: c": is an unknown key; the keys known here are: version, name, title, seed, origin, edge, link, workload, compare, bypass, experiments, expect, claims`},
 		{"second document", "---\nversion: 1", "x.yaml:2: a second document starts here; a file holds one scenario, so move it to a file of its own"},
 		{"syntax", "name: a: b", "x.yaml:2: is not YAML: mapping values are not allowed in this context; correct the syntax here or just above"},
 		{"tab", "origin:\n\tserver: x", "x.yaml:3: is not YAML: found character that cannot start any token (YAML indents with spaces, never tabs); correct the syntax here or just above"},

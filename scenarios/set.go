@@ -70,9 +70,14 @@ func (d *decoder) setOne(arg string, doc *document) {
 // inherit repeats a top-level --set in an experiment. Its problems have been
 // reported.
 func (d *decoder) inherit(node *yaml.Node, e *Experiment) {
+	d.quietly(func() { d.structure(node, reflect.ValueOf(&e.Settings).Elem(), e.prefix) })
+}
+
+// quietly does again what has reported its problems already.
+func (d *decoder) quietly(again func()) {
 	problems := d.problems
 	d.problems = nil
-	d.structure(node, reflect.ValueOf(&e.Settings).Elem(), e.prefix)
+	again()
 	d.problems = problems
 }
 

@@ -14,17 +14,21 @@
 //  3. CPU is read from the workers' CPU clocks at the start of each block, so
 //     that everything an arm does until its next block is its own cost.
 //     Once a trial, between two rounds, each edge measures the primitives of
-//     its handshakes: the floor that efficiency is held against.
+//     its handshakes: the floor that efficiency is held against. A server
+//     with another library than Go's is held against that library's, which
+//     `openssl speed` of the same version gives once a run, or against none.
+//     Where CPU is planted on an arm, its workers burn it after each block,
+//     inside the block's window.
 //  4. Workers record; only summaries cross the pipe, when a trial is drained.
 //     Both ends' connections are then reconciled.
 //  5. The trials become arms, pairs and validity of a results.Result, and the
-//     expectations are evaluated on it.
+//     expectations are evaluated on it, claims judged by it.
 //
 // Invariants:
 //
 //   - Nothing after Compile reads a scenario.
-//   - A worker that dies fails its arm, with the worker's last words; the
-//     other arms go on, and no process is left.
+//   - A worker or a real server that dies fails its arm, with its last words;
+//     the other arms go on, and no process is left.
 //   - An interrupted run keeps what was measured and says that it is not
 //     complete.
 //   - The n-th request of an arm asks for the same object in every run of one

@@ -81,7 +81,11 @@ func operations(a *Arm) (edge, origin []operation) {
 	}
 	verifies := slices.Repeat([]operation{opVerify}, 1+a.Settings.Origin.Certificate.Chain)
 	origin = append(origin, opSign)
-	edge = append(edge, verifies...)
+	if tls.Verify {
+		edge = append(edge, verifies...)
+	} else {
+		edge = append(edge, opVerify) // the origin's signature is checked, its certificates are not
+	}
 	if a.mutual() {
 		edge = append(edge, opSign)
 		origin = append(origin, verifies...)

@@ -28,6 +28,10 @@ func TestOperations(t *testing.T) {
 		},
 		{"p256", func(a *Arm) { a.Settings.Edge.TLS.Group = "p256" }, "share p256+derive p256+verify+verify", "share p256+derive p256+sign"},
 		{
+			"any certificate", func(a *Arm) { a.Settings.Edge.TLS.Verify = false },
+			"share x25519+derive x25519+verify", "share x25519+derive x25519+sign",
+		},
+		{
 			"retry", func(a *Arm) { a.Settings.Edge.TLS.Group, a.Settings.Edge.TLS.HelloRetry = "p256", true },
 			"share p256+derive p256+share x25519+verify+verify", "share p256+derive p256+sign",
 		},

@@ -7,8 +7,10 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,19 +30,22 @@ const (
 	credSecret = "edge-secret" // the value of the secret header
 )
 
-// Names of the two ends.
-const (
-	originHost = "origin.test"
-	edgeName   = "edge.originpull.test"
-)
+// originHost is the origin's name; edgeNames has the edge's.
+const originHost = "origin.test"
 
 // lab issues the credentials of an experiment. Arms with the same kind of
 // certificate share one authority, so that an arm and its double differ in
 // nothing.
 type lab struct {
 	mu     sync.Mutex
-	issued map[scenarios.Certificate]credentialSet
+	issued map[issuedKind]credentialSet
 	secret string
+}
+
+// issuedKind is in what credentials can differ.
+type issuedKind struct {
+	scenarios.Certificate
+	identity string // edge.identity
 }
 
 func newLab() (*lab, error) {
@@ -48,7 +53,7 @@ func newLab() (*lab, error) {
 	if _, err := rand.Read(random[:]); err != nil {
 		return nil, fmt.Errorf("drawing a secret: %w", err)
 	}
-	return &lab{issued: map[scenarios.Certificate]credentialSet{}, secret: hex.EncodeToString(random[:])}, nil
+	return &lab{issued: map[issuedKind]credentialSet{}, secret: hex.EncodeToString(random[:])}, nil
 }
 
 // credentials returns what the two ends of an arm are handed: to each only
@@ -56,7 +61,7 @@ func newLab() (*lab, error) {
 func (l *lab) credentials(arm *Arm) (credentialSet, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	kind := arm.Settings.Origin.Certificate
+	kind := issuedKind{arm.Settings.Origin.Certificate, arm.Settings.Edge.Identity}
 	set, have := l.issued[kind]
 	if !have {
 		var err error
@@ -105,7 +110,7 @@ func fitsQUIC(pair pki.KeyPair) error {
 	return nil
 }
 
-func (l *lab) issue(kind scenarios.Certificate) (credentialSet, error) {
+func (l *lab) issue(kind issuedKind) (credentialSet, error) {
 	authority, err := pki.New(pki.Config{Key: pki.KeyType(kind.Key), Intermediates: kind.Chain - 1, ChainBytes: int(kind.Bytes)})
 	if err != nil {
 		return credentialSet{}, err
@@ -114,7 +119,8 @@ func (l *lab) issue(kind scenarios.Certificate) (credentialSet, error) {
 	if err != nil {
 		return credentialSet{}, err
 	}
-	client, err := authority.Issue(pki.Request{Name: edgeName, Usage: pki.ClientAuth, DNSNames: []string{edgeName}})
+	name := edgeNames[kind.identity]
+	client, err := authority.Issue(pki.Request{Name: name, Usage: pki.ClientAuth, DNSNames: []string{name}})
 	if err != nil {
 		return credentialSet{}, err
 	}
@@ -155,7 +161,7 @@ func policySettings(s *scenarios.Settings) origin.Settings {
 		settings.RevocationList = ""
 	}
 	if settings.Pin == origin.PinSAN {
-		settings.PinValue = edgeName
+		settings.PinValue = edgeNames[s.Edge.Identity]
 	}
 	return settings
 }
@@ -208,9 +214,7 @@ func edgeConfig(s *Start) (edge.Config, error) {
 	e := s.Arm.Settings.Edge
 	cfg := edge.Config{
 		Host: originHost,
-		Pool: pool.Config{
-			Reuse: e.Pool.Reuse, IdleTimeout: time.Duration(e.Pool.IdleTimeout), MaxConnections: e.Pool.MaxConnections,
-		},
+		Pool: poolConfig(&e), Behaviour: behaviour(&e),
 		Cache:  cache.Config{Capacity: int64(e.Cache.Capacity)},
 		Target: pool.Target{Address: s.Origin, Dialer: wire.Dialer{Source: s.Source}, Protocol: pool.Protocol(e.Protocol), Early: e.TLS.Early},
 	}
@@ -235,12 +239,32 @@ func edgeConfig(s *Start) (edge.Config, error) {
 			return edge.Config{}, err
 		}
 		base.Certificates = []tls.Certificate{certificate}
-		cfg.Target.Identity = credEdge
+		cfg.Target.Identity = edgeIdentity(&e)
 	}
-	profile := wire.Profile{Version: e.TLS.Version, Group: e.TLS.Group, Resumption: e.TLS.Resumption, HelloRetry: e.TLS.HelloRetry}
+	profile := wire.Profile{Version: e.TLS.Version, Group: e.TLS.Group, Resumption: e.TLS.Resumption, HelloRetry: e.TLS.HelloRetry, P384: s.Arm.Settings.Origin.Certificate.Key == string(pki.ECDSAP384)}
 	cfg.Target.ServerName = originHost
 	cfg.Target.TLS = profile.Client(base)
 	return cfg, nil
+}
+
+// layout is the whole distribution that an arm asks for.
+func layout(s *Start) (edge.Layout, error) {
+	at, err := edgeConfig(s)
+	if err != nil {
+		return edge.Layout{}, err
+	}
+	e := s.Arm.Settings.Edge
+	at.Topology = topology(&e)
+	l := edge.Layout{Edge: at, Pops: e.Pops, Seed: s.Seed}
+	if e.Shield.Enabled {
+		l.Shield = &edge.Shield{Cache: cache.Config{Capacity: int64(e.Shield.Capacity)}}
+	}
+	return l, nil
+}
+
+// topology is one point of presence.
+func topology(e *scenarios.Edge) edge.Topology {
+	return edge.Topology{Servers: e.Servers, Workers: e.Workers, Scope: edge.Scope(e.Pool.Scope)}
 }
 
 // edgeAddress is the loopback address that edges dial from, apart from every
@@ -265,6 +289,16 @@ func trialSeed(seed uint64, index int) uint64 {
 	return seed*0x9e3779b97f4a7c15 + uint64(index)
 }
 
-// workerEnv makes every worker use one processor at a time: the CPU of one
-// connection is measured, not how two processors share it.
-func workerEnv() []string { return []string{"GOMAXPROCS=1"} }
+// workerSettings are the runtime's settings in every worker, whatever the shell
+// of the run has. One processor at a time: the CPU of one connection is
+// measured, not how two processors share it.
+var workerSettings = map[string]string{"GOMAXPROCS": "1", "GOGC": "100", "GOMEMLIMIT": "off", "GODEBUG": ""}
+
+// workerEnv are workerSettings as an environment.
+func workerEnv() []string {
+	var env []string
+	for _, name := range slices.Sorted(maps.Keys(workerSettings)) {
+		env = append(env, name+"="+workerSettings[name])
+	}
+	return env
+}

@@ -13,15 +13,15 @@ import (
 
 // Check is one thing that a run needs of this machine.
 type Check struct {
-	Name   string
-	OK     bool
-	Detail string // what was found, and what follows when it is not ok
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"` // what was found, and what follows when it is not ok
 }
 
-// Examine looks at what runs need of this machine. It takes about half a
-// second, most of it to see how late the timer is.
+// Examine looks at what runs need of this machine. It takes about a second,
+// most of it to see how late the timer is and what a distance costs.
 func Examine(ctx context.Context) []Check {
-	return []Check{checkProcessors(), checkCPUClocks(), checkSources(ctx), checkTimer(ctx)}
+	return append([]Check{checkProcessors(), checkCPUClocks(), checkSources(ctx), checkTimer(ctx)}, checkLinks(ctx)...)
 }
 
 func checkProcessors() Check {
@@ -33,8 +33,14 @@ func checkProcessors() Check {
 	return c
 }
 
+// processCPUAvailable says why CPU clocks of processes cannot be read here.
+func processCPUAvailable() error {
+	_, err := processCPU(os.Getpid())
+	return err
+}
+
 func checkCPUClocks() Check {
-	if _, err := processCPU(os.Getpid()); err != nil {
+	if err := processCPUAvailable(); err != nil {
 		return Check{Name: "CPU clocks", Detail: err.Error()}
 	}
 	return Check{Name: "CPU clocks", OK: true, Detail: "those of other processes can be read"}

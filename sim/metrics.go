@@ -20,11 +20,11 @@ func trialMetrics(x *Experiment, t *armTrial, base *armTrial) map[string]float64
 		}
 	}
 	edgeCPU, originCPU := perUnit(t.blocks)
-	if t.noCPU != nil || len(edgeCPU) == 0 {
+	if t.noCPU != nil || len(edgeCPU) == 0 || base == nil { // no CPU figure without its controls
 		return m
 	}
 	m["request.cpu.edge"], m["request.cpu.origin"] = median(edgeCPU), median(originCPU)
-	if x.Kind != Handshakes || base == nil {
+	if x.Kind != Handshakes {
 		return m
 	}
 	if base == t { // the baseline's own figure is what the others are net of
@@ -103,8 +103,10 @@ func countMetrics(x *Experiment, c map[string]int64, cached bool) map[string]flo
 	m["origin.connections"] = float64(c[countConnects])
 	m["origin.offload"] = 1 - pulls/viewers
 	m["handshake.per1000"] = 1000 * float64(c[countHandshakeFull]+c[countHandshakeResumed]+c[countHandshakeFailed]) / viewers
+	poolMetrics(m, c)
 	if pulls > 0 {
 		m["reuse.ratio"] = float64(c[countReused]) / pulls
+		m["handshake.share"] = float64(c[countHandshakeFull]) / pulls
 	}
 	if cached {
 		m["cache.hit.ratio"] = float64(c[countHit]) / viewers
@@ -127,7 +129,12 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 		return nil // no sample is never a zero
 	}
 	cached := slices.ContainsFunc(arm.Trials, func(t results.Trial) bool { _, ok := t.Metrics["cache.hit.ratio"]; return ok })
-	for name, v := range countMetrics(x, c.merged.Counts, cached) {
+	counts := countMetrics(x, c.merged.Counts, cached)
+	if x.Kind == Requests {
+		predictReuse(c.arm, counts["origin.requests"]/(x.Block*float64(good)), counts)
+		arm.Metrics["pool.count"] = results.NewValue("pool.count", float64(len(poolShares(c.arm))), good)
+	}
+	for name, v := range counts {
 		arm.Metrics[name] = results.NewValue(name, v, good)
 	}
 	for _, name := range averaged {
@@ -144,11 +151,11 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 		// rule must hold at both.
 		arm.Metrics[name] = results.NewValue(name, float64(r.Max), int(r.N)).Within(float64(r.Min), float64(r.Max))
 	}
-	if x.Kind == Requests {
-		sent, span := float64(c.merged.Counts[countRequests]), x.Block*float64(good)
-		scheduled := sent + float64(c.merged.Counts[countDropped])
-		arm.Metrics["rate.offered"] = results.NewValue("rate.offered", scheduled/span, good)
-		arm.Metrics["rate.achieved"] = results.NewValue("rate.achieved", sent/span, good)
+	if !x.Interleaved {
+		if offered, achieved, ok := rates(c.merged.Counts); ok {
+			arm.Metrics["rate.offered"] = results.NewValue("rate.offered", offered, good)
+			arm.Metrics["rate.achieved"] = results.NewValue("rate.achieved", achieved, good)
+		}
 	}
 	return histogramMetrics(c, arm)
 }
@@ -188,6 +195,10 @@ func (r *run) armLabels(c *collected) map[string]string {
 		version, library = s.installed.Version, s.installed.TLS
 	}
 	labels := map[string]string{results.LabelServer: o.Server, results.LabelServerVersion: version}
+	c.arm.labelPlant(labels)
+	if pool := c.arm.Settings.Edge.Pool; pool.Reuse {
+		labels[results.LabelIdleTimeout] = pool.IdleTimeout.String()
+	}
 	if c.arm.Plaintext {
 		return labels
 	}

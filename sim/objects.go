@@ -21,6 +21,8 @@ func newObjects(o scenarios.Objects, seed uint64) (*objects, error) {
 	switch o.Model {
 	case "one":
 		return &objects{next: func() uint32 { return 0 }}, nil
+	case "mix":
+		return mixObjects(o.Hits, seed), nil
 	case "zipf":
 		return zipfObjects(o.Alpha, o.Count, seed), nil
 	case "trace":
@@ -47,6 +49,20 @@ func zipfObjects(alpha float64, count int, seed uint64) *objects {
 	return &objects{next: func() uint32 {
 		u := random.Float64() * sum
 		return uint32(min(sort.SearchFloat64s(cumulative, u), count-1))
+	}}
+}
+
+// mixObjects asks for object 0 with the probability hits, and else for one that
+// nobody asked for before: the hit ratio of a cache that holds object 0.
+func mixObjects(hits float64, seed uint64) *objects {
+	random := rand.New(rand.NewPCG(seed, 0x8cb92ba72f3d8dd7))
+	fresh := uint32(0)
+	return &objects{next: func() uint32 {
+		if random.Float64() < hits {
+			return 0
+		}
+		fresh++
+		return fresh
 	}}
 }
 

@@ -11,6 +11,7 @@ func TestObjectsRepeat(t *testing.T) {
 	for _, o := range []scenarios.Objects{
 		{Model: "one"},
 		{Model: "zipf", Alpha: 0.9, Count: 1000},
+		{Model: "mix", Hits: 0.8},
 		{Model: "trace", Trace: "web07"},
 	} {
 		a, err := newObjects(o, 3)
@@ -67,5 +68,21 @@ func TestZipfFrequencies(t *testing.T) {
 		if deviation := math.Abs(seen[k]/n - p); deviation > 5*math.Sqrt(p/n) {
 			t.Errorf("rank %d has share %.5f, want %.5f", k+1, seen[k]/n, p)
 		}
+	}
+}
+
+// What the mix model does not ask for again is asked for once.
+func TestMix(t *testing.T) {
+	const n, hits = 100_000, 0.8
+	o := mixObjects(hits, 5)
+	seen := map[uint32]int{}
+	for range n {
+		seen[o.next()]++
+	}
+	if got := float64(seen[0]) / n; math.Abs(got-hits) > 5*math.Sqrt(hits*(1-hits)/n) {
+		t.Errorf("object 0 has share %.4f, want %.4f", got, hits)
+	}
+	if got := n - seen[0]; len(seen)-1 != got {
+		t.Errorf("%d other objects in %d requests", len(seen)-1, got)
 	}
 }

@@ -68,6 +68,7 @@ type run struct {
 	started   time.Time
 	remaining time.Duration // planned for the experiments that have not ended
 	servers   found
+	speed     *speed // nil: not looked for
 }
 
 func (r *run) experiment(ctx context.Context, x *Experiment) error {

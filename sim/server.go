@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
+	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/origin"
+	"github.com/originpull/originpull/pki"
 )
 
 // builtin is the server of the built-in origin; any other is a driver's.
@@ -17,6 +20,7 @@ type serverEnd struct {
 	name    string
 	running *origin.Running
 	drained bool
+	quic    bool // the arm's connections are QUIC's
 }
 
 // startServer starts the real server that an arm asks for. The baseline is a
@@ -35,7 +39,7 @@ func startServer(ctx context.Context, start *Start) (originEnd, netip.AddrPort, 
 	if start.Arm.Plaintext {
 		address = running.PlainAddress()
 	}
-	return &serverEnd{name: name, running: running}, address, nil
+	return &serverEnd{name: name, running: running, quic: start.Arm.overQUIC()}, address, nil
 }
 
 // serverSetup is what a driver is told. A baseline arm has a certificate too:
@@ -43,13 +47,28 @@ func startServer(ctx context.Context, start *Start) (originEnd, netip.AddrPort, 
 func serverSetup(start *Start) origin.Setup {
 	with := *start
 	with.Certificate = credOrigin
-	return origin.Setup{Config: originConfig(&with), Baseline: start.Arm.Plaintext}
+	s := origin.Setup{Config: originConfig(&with), Baseline: start.Arm.Plaintext, Key: pki.KeyType(start.Arm.Settings.Origin.Certificate.Key)}
+	if protocol := start.Arm.Settings.Edge.Protocol; protocol != string(pool.H1) {
+		s.Protocol = protocol
+	}
+	return s
 }
 
 func (s *serverEnd) pids() ([]int, error) { return s.running.Pids() }
 
-// drain stops the server: only then is everything in its logs.
-func (s *serverEnd) drain(ctx context.Context) (*origin.Counts, error) {
+// lastWords is how long a server gets to hear of the end of its last QUIC
+// connections, which is a datagram, and to write it down.
+const lastWords = 2 * time.Second
+
+// drain stops the server: only then is everything in its logs. One that had
+// ended before has lost some of it, even where children of it went on.
+func (s *serverEnd) drain(ctx context.Context, made int64) (*origin.Counts, error) {
+	if err := s.ended(0); err != nil {
+		return nil, err
+	}
+	if s.quic {
+		s.hear(ctx, made)
+	}
 	s.drained = true
 	if err := s.running.Stop(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name, err)
@@ -61,19 +80,55 @@ func (s *serverEnd) drain(ctx context.Context) (*origin.Counts, error) {
 	return &counts, nil
 }
 
+// hear waits until the server has written of as many connections as were made.
+// What it has not after lastWords shows when both ends are reconciled.
+func (s *serverEnd) hear(ctx context.Context, made int64) {
+	ctx, cancel := context.WithTimeout(ctx, lastWords)
+	defer cancel()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		counts, err := s.running.Counts(ctx)
+		if err != nil || counts.Ended() >= made {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
 func (s *serverEnd) stop() error {
 	if s.drained {
 		return nil
 	}
-	var early error
-	select {
-	case <-s.running.Exited():
-		early = fmt.Errorf("%s ended early; it said: %s", s.name, s.running.Output())
-	default:
-	}
+	early := s.ended(noticeWithin)
 	ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
 	defer cancel()
 	return errors.Join(early, s.running.Stop(ctx))
+}
+
+// noticeWithin is how long the end of a server may go unnoticed after its edge
+// has seen connections refused.
+const noticeWithin = 100 * time.Millisecond
+
+// ended says how the server ended by itself, and in its last words why; nil
+// when it has not within the time given.
+func (s *serverEnd) ended(within time.Duration) error {
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-s.running.Exited():
+	case <-timer.C:
+		select { // both may have been ready
+		case <-s.running.Exited():
+		default:
+			return nil
+		}
+	}
+	return fmt.Errorf("%s ended early (%s); it said: %s", s.name, s.running.ExitText(), s.running.Output())
 }
 
 // found are the servers on this machine, looked for once.

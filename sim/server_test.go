@@ -100,6 +100,7 @@ func TestServersAreRefusedByName(t *testing.T) {
 	}
 	for _, c := range []struct{ scenario, want string }{
 		{"origin: {server: nginx}\nworkload: {mode: handshakes}\n", "cannot pin san"},
+		{"origin: {server: nginx, mtls: {pin: none}}\nedge: {protocol: h3}\nworkload: {mode: handshakes}\n", "HTTP/3 is not written for it"},
 		{"workload: {mode: handshakes}\norigin: {mtls: {pin: none}}\ncompare: [{axis: origin.server, values: [builtin, nginx]}]\n", "an experiment for each server"},
 	} {
 		s, err := scenarios.Load(scenarios.Source{File: "x.yaml", Content: []byte("version: 1\n" + c.scenario)})

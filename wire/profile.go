@@ -3,6 +3,7 @@ package wire
 import (
 	"crypto/tls"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -57,6 +58,9 @@ type Profile struct {
 	// HelloRetry makes the server ask for another key share, which costs one
 	// round trip more (RFC 8446, section 4.1.4). It needs TLS 1.3 and p256.
 	HelloRetry bool
+	// P384: the peers' certificates have keys on that curve. In TLS 1.2 the
+	// client then names it beside the groups; see tls12.go.
+	P384 bool
 }
 
 // retryOffers is how a HelloRetryRequest is forced: crypto/tls sends a key
@@ -98,6 +102,9 @@ func (p Profile) Client(base *tls.Config) *tls.Config {
 		if group, known := groupNamed(p.Group); known {
 			if offers := v.offers(group); offers != nil {
 				cfg.CurvePreferences = offers
+				if p.P384 && v.id == tls.VersionTLS12 {
+					cfg.CurvePreferences = append(slices.Clone(offers), tls.CurveP384)
+				}
 			}
 			if p.HelloRetry && p.Validate() == nil {
 				cfg.CurvePreferences = retryOffers

@@ -83,6 +83,18 @@ func TestProfileLeavesItsBaseAlone(t *testing.T) {
 	if !slices.Equal(one.CurvePreferences, []tls.CurveID{tls.X25519, tls.CurveP256}) {
 		t.Errorf("groups %v", one.CurvePreferences)
 	}
+	for _, test := range []struct {
+		profile Profile
+		want    []tls.CurveID
+	}{
+		{Profile{Version: "1.2", Group: "x25519", P384: true}, []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}},
+		{Profile{Version: "1.2", Group: "p256", P384: true}, []tls.CurveID{tls.CurveP256, tls.CurveP384}},
+		{Profile{Version: "1.3", Group: "x25519", P384: true}, []tls.CurveID{tls.X25519}},
+	} {
+		if got := test.profile.Client(nil).CurvePreferences; !slices.Equal(got, test.want) {
+			t.Errorf("%+v: groups %v, want %v", test.profile, got, test.want)
+		}
+	}
 	if one.ClientSessionCache == nil || one.ClientSessionCache == two.ClientSessionCache {
 		t.Error("two clients without a cache of their own share one")
 	}

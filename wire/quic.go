@@ -84,6 +84,7 @@ func (q *QUIC) observe(t *Trace) {
 	state := q.ConnectionState()
 	t.Version, t.Cipher, t.Group = versionName(state.TLS.Version), tls.CipherSuiteName(state.TLS.CipherSuite), groupName(state.TLS.CurveID)
 	t.Resumed, t.HelloRetry, t.Early = state.TLS.DidResume, state.TLS.HelloRetryRequest, state.Used0RTT
+	t.ALPN = state.TLS.NegotiatedProtocol
 	counts := q.Packets.Counts()
 	t.Sent, t.Received, t.Flights = counts.Sent, counts.Received, counts.Flights
 	t.Turns = counts.Turns

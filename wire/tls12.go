@@ -13,7 +13,8 @@ func init() {
 				// In TLS 1.2 the list of groups also names the curves that a
 				// certificate may use (RFC 8422, section 5.1): an OpenSSL
 				// server with an ECDSA P-256 certificate refuses a client
-				// that offers X25519 alone. Go's server prefers X25519.
+				// that offers X25519 alone, and likewise with P-384
+				// (Profile.P384). Go's server prefers X25519.
 				return []tls.CurveID{tls.X25519, tls.CurveP256}
 			case tls.CurveP256:
 				return []tls.CurveID{tls.CurveP256}

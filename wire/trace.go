@@ -39,7 +39,8 @@ type Trace struct {
 	Cipher     string // IANA name
 	Group      string // as in Profile.Group; of a resumed TLS 1.2 session, the one that it began with
 	Resumed    bool
-	HelloRetry bool // the server asked for another key share (RFC 8446, section 4.1.4)
+	HelloRetry bool   // the server asked for another key share (RFC 8446, section 4.1.4)
+	ALPN       string // the application protocol agreed on, as RFC 7301 names it; "" = none
 
 	// QUIC: there is no TCP in FirstByteTurns and no Connect, Sent and
 	// Received are UDP payload until the first reply byte, the request
@@ -76,7 +77,7 @@ func Handshake(ctx context.Context, c *Conn, cfg *tls.Config) (*tls.Conn, *Trace
 		return nil, t, fmt.Errorf("TLS handshake with %s: %w", c.RemoteAddr(), err)
 	}
 	t.Cipher, t.Group = tls.CipherSuiteName(state.CipherSuite), groupName(state.CurveID)
-	t.Resumed, t.HelloRetry = state.DidResume, state.HelloRetryRequest
+	t.Resumed, t.HelloRetry, t.ALPN = state.DidResume, state.HelloRetryRequest, state.NegotiatedProtocol
 	return conn, t, nil
 }
 
@@ -95,4 +96,17 @@ func (t *Trace) MarkFirstByte(c *Conn, at time.Time) {
 	if c.records {
 		t.Received = c.cutter.last
 	}
+}
+
+// MarkStreamByte completes t where requests share a connection, as over
+// HTTP/2, when the first byte of the first reply's HEADERS arrived. There the
+// server speaks unasked: its SETTINGS may come before, with or after that, and
+// both ends acknowledge on the way. So received is where the first application
+// record began (see RecordStart), whatever it held, and the request is one
+// turn after those of the handshake, because nothing but it was waited for.
+func (t *Trace) MarkStreamByte(received int64, at time.Time) {
+	t.FirstByte = at.Sub(t.Start)
+	t.FirstByteTurns = t.Turns + 2
+	t.Received = received
+	t.Stage = StageHTTP
 }

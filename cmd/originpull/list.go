@@ -25,6 +25,7 @@ var lists = map[string]func(w io.Writer, verbose bool){
 			_, _ = fmt.Fprintf(w, "%s\t%s\n", entry.Name, entry.Title)
 		}
 	},
+	"presets":  listPresets,
 	"servers":  listServers,
 	"cases":    listCases,
 	"mistakes": listMistakes,
@@ -39,6 +40,18 @@ var lists = map[string]func(w io.Writer, verbose bool){
 		}
 	},
 }
+
+// jsonLists are those of lists that have a JSON form.
+var jsonLists = map[string]func(w io.Writer) error{"presets": presetsJSON}
+
+const listHelp = `List what this build knows. --verbose adds steps, controls, fixes, limits and
+references; of presets every value with its source, its date and how well it
+is known, and those that nobody documents: a scenario that names the preset and
+depends on one of these sets it itself.
+
+  originpull list cases
+  originpull list presets --verbose
+  originpull list presets --format json`
 
 func listCases(w io.Writer, verbose bool) {
 	for _, a := range bypass.Attempts() {
@@ -113,13 +126,17 @@ func init() {
 	register(func(s streams) *cobra.Command {
 		names := slices.Sorted(maps.Keys(lists))
 		var verbose bool
+		var format string
 		cmd := &cobra.Command{
-			Use: "list " + strings.Join(names, "|"), Short: "List what this build knows",
+			Use: "list " + strings.Join(names, "|"), Short: "List what this build knows", Long: listHelp,
 			Args: checked(cobra.ExactArgs(1)), ValidArgs: names,
 			RunE: func(_ *cobra.Command, args []string) error {
 				list, known := lists[args[0]]
 				if !known {
 					return usage(fmt.Errorf("list: unknown list %q: it is %s", args[0], strings.Join(names, ", ")))
+				}
+				if format != "table" {
+					return listAs(s.out, args[0], format)
 				}
 				w := tabwriter.NewWriter(s.out, 0, 8, 2, ' ', 0)
 				list(w, verbose)
@@ -127,6 +144,20 @@ func init() {
 			},
 		}
 		cmd.Flags().BoolVar(&verbose, "verbose", false, "with steps, controls, fixes, limits and references")
+		cmd.Flags().StringVar(&format, "format", "table", "table, or json (of presets)")
 		return cmd
 	})
+}
+
+// listAs prints a list in another form than the table.
+func listAs(w io.Writer, name, format string) error {
+	list, has := jsonLists[name]
+	if format != "json" || !has {
+		return usage(fmt.Errorf("list: no format %q of %s: table is one of every list, json of %s",
+			format, name, strings.Join(slices.Sorted(maps.Keys(jsonLists)), ", ")))
+	}
+	if err := list(w); err != nil {
+		return failed(fmt.Errorf("printing the list: %w", err))
+	}
+	return nil
 }

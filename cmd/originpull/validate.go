@@ -46,7 +46,7 @@ func compile(name string, sets []string) (*sim.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	source.Set = sets
+	source.Set, source.Presets = sets, presetTable()
 	scenario, loadErr := scenarios.Load(source)
 	var problems scenarios.Problems
 	if loadErr != nil && (!errors.As(loadErr, &problems) || scenario == nil) {

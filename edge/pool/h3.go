@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"time"
 
@@ -23,15 +22,22 @@ type Protocol string
 // The protocols; "" is H1.
 const (
 	H1 Protocol = "h1" // HTTP/1.1 over TCP, with or without TLS
+	H2 Protocol = "h2" // HTTP/2 over TLS, agreed on by ALPN
 	H3 Protocol = "h3" // HTTP/3 over QUIC
 )
 
 // checkProtocol reports what cannot be.
 func (t *Target) checkProtocol() error {
+	if t.Early && t.MustBeAsked {
+		return errors.New("a request in 0-RTT is sent before the origin can ask for a certificate: give up one of the two")
+	}
 	switch t.Protocol {
-	case "", H1:
+	case "", H1, H2:
 		if t.Early {
 			return errors.New("0-RTT needs h3: crypto/tls has none over TCP")
+		}
+		if t.Protocol == H2 && t.TLS == nil {
+			return errors.New("h2 needs TLS: it is agreed on in the handshake (ALPN)")
 		}
 	case H3:
 		if t.TLS == nil {
@@ -41,7 +47,7 @@ func (t *Target) checkProtocol() error {
 			return errors.New("0-RTT needs resumption: it is sent under an earlier session's key")
 		}
 	default:
-		return fmt.Errorf("unknown protocol %q: use h1 or h3", t.Protocol)
+		return fmt.Errorf("unknown protocol %q: use h1, h2 or h3", t.Protocol)
 	}
 	return nil
 }
@@ -73,11 +79,17 @@ func (l *lane) connectQUIC(ctx context.Context, t *Target, x *Exchange) (*conn, 
 	limit := p.cfg.HandshakeTimeout
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no handshake within %s: %w", limit, os.ErrDeadlineExceeded))
 	defer cancel()
+	ctx, a := t.expect(ctx)
 	line, trace, err := wire.HandshakeQUIC(ctx, packets, wire.QUICConfig{
 		Target: t.Address, TLS: l.tls, Early: t.Early,
 		Idle: p.cfg.ResponseTimeout + p.cfg.IdleTimeout, // the pool's own timers come first
 	})
 	x.Trace = trace
+	if err == nil {
+		if err = a.check(trace); err != nil {
+			_ = line.Close(uint64(http3.ErrCodeNoError)) // the failure is told already
+		}
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -121,29 +133,14 @@ func (h *h3Line) roundTrip(ctx context.Context, cfg *Config, req *Request, resp 
 }
 
 func (h *h3Line) send(ctx context.Context, req *Request, early bool) (*http.Response, error) {
-	path, err := url.ParseRequestURI(req.Path)
-	if err != nil {
-		return nil, err
-	}
-	path.Scheme, path.Host = "https", req.Host
-	r := &http.Request{Method: req.Method, URL: path, Host: req.Host, Header: make(http.Header, len(req.Header)+1)}
-	for _, f := range req.Header {
-		name := http.CanonicalHeaderKey(f[0])
-		r.Header[name] = append(r.Header[name], f[1])
-	}
-	if r.Header["User-Agent"] == nil {
-		r.Header["User-Agent"] = []string{""} // none, as over h1
-	}
-	if len(req.Body) > 0 {
-		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(req.Body)), int64(len(req.Body))
-	}
+	r := req.standard(ctx)
 	switch {
 	case early && r.Method == http.MethodGet:
 		r.Method = http3.MethodGet0RTT
 	case early:
 		r.Method = http3.MethodHead0RTT
 	}
-	return h.http.RoundTrip(r.WithContext(ctx))
+	return h.http.RoundTrip(r)
 }
 
 // take moves an answer into resp.

@@ -1,8 +1,13 @@
 package pool
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -62,16 +67,6 @@ func isOurs(name string) bool {
 	return false
 }
 
-// idempotent reports whether sending r twice is as good as once (RFC 9110,
-// section 9.2.2).
-func (r *Request) idempotent() bool {
-	switch r.Method {
-	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
-		return true
-	}
-	return false
-}
-
 // appendTo appends the header of r, and its body where that is short.
 func (r *Request) appendTo(b []byte, last bool) []byte {
 	b = append(b, r.Method...)
@@ -99,6 +94,27 @@ func (r *Request) appendTo(b []byte, last bool) []byte {
 		b = append(b, r.Body...)
 	}
 	return b
+}
+
+// standard is r for net/http's and quic-go's codecs.
+func (r *Request) standard(ctx context.Context) *http.Request {
+	// Opaque keeps the path as it is written.
+	at := &url.URL{Scheme: "https", Host: r.Host, Opaque: "//" + r.Host + r.Path}
+	if r.Path == "*" {
+		at = &url.URL{Scheme: "https", Host: r.Host, Path: "*"}
+	}
+	out := &http.Request{Method: r.Method, URL: at, Host: r.Host, Header: make(http.Header, len(r.Header)+1)}
+	for _, f := range r.Header {
+		name := http.CanonicalHeaderKey(f[0])
+		out.Header[name] = append(out.Header[name], f[1])
+	}
+	if out.Header["User-Agent"] == nil {
+		out.Header["User-Agent"] = []string{""} // none, as over h1
+	}
+	if len(r.Body) > 0 {
+		out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(r.Body)), int64(len(r.Body))
+	}
+	return out.WithContext(ctx)
 }
 
 // tokens are the characters of a token (RFC 9110, section 5.6.2).

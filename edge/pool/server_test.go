@@ -28,13 +28,23 @@ type standardOrigin struct {
 
 func serveStandard(t testing.TB, l *lab, handler http.HandlerFunc) *standardOrigin {
 	t.Helper()
-	listener, err := wire.Direct{}.Listen(loopback)
+	return serveStandardOn(t, wire.Direct{}, loopback, l, handler, 0)
+}
+
+// serveStandardOn serves h2 too; streams is how many at once, 0 as net/http
+// has it.
+func serveStandardOn(t testing.TB, network wire.Network, at netip.AddrPort, l *lab, handler http.HandlerFunc, streams int) *standardOrigin {
+	t.Helper()
+	listener, err := network.Listen(at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := &standardOrigin{at: listener.Addr().(*net.TCPAddr).AddrPort()}
+	cfg := l.server.Clone()
+	cfg.NextProtos = []string{"h2", "http/1.1"}
 	o.server = &http.Server{
 		Handler: handler, ErrorLog: log.New(io.Discard, "", 0),
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: streams},
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			if state == http.StateNew {
 				o.connections.Add(1)
@@ -42,7 +52,7 @@ func serveStandard(t testing.TB, l *lab, handler http.HandlerFunc) *standardOrig
 		},
 	}
 	o.served.Go(func() {
-		if err := o.server.Serve(tls.NewListener(listener, l.server)); !errors.Is(err, http.ErrServerClosed) {
+		if err := o.server.Serve(tls.NewListener(listener, cfg)); !errors.Is(err, http.ErrServerClosed) {
 			t.Error(err)
 		}
 	})
@@ -99,12 +109,16 @@ func page(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestStandardOrigin(t *testing.T) {
-	for _, version := range wire.Versions() {
-		t.Run(version, func(t *testing.T) {
+	for _, spoken := range []struct {
+		version  string
+		protocol Protocol
+	}{{"1.2", H1}, {"1.3", H1}, {"1.2", H2}, {"1.3", H2}} {
+		t.Run(spoken.version+" "+string(spoken.protocol), func(t *testing.T) {
 			l := newLab(t)
 			o := serveStandard(t, l, page)
 			p := newPool(t, Config{Reuse: true})
-			target := l.target(o.at, "one", wire.Profile{Version: version, Group: "x25519"})
+			target := l.target(o.at, "one", wire.Profile{Version: spoken.version, Group: "x25519"})
+			target.Protocol = spoken.protocol
 			var resp Response
 			connections := int64(1)
 			for _, test := range []struct {
@@ -185,6 +199,7 @@ func TestManyAtOnce(t *testing.T) {
 	targets := []*Target{
 		l.target(o.at, "one", wire.Profile{Version: "1.3", Group: "x25519", Resumption: true}),
 		l.target(o.at, "two", wire.Profile{Version: "1.2", Group: "p256"}),
+		l.h2Target(o.at, "one", wire.Profile{Version: "1.3", Group: "x25519"}),
 	}
 	var wg sync.WaitGroup
 	var served, left atomic.Int64
@@ -197,7 +212,7 @@ func TestManyAtOnce(t *testing.T) {
 					go cancel()
 				}
 				req := &Request{Method: "GET", Host: originName, Path: "/?size=" + strconv.Itoa(worker*1000+i)}
-				x, err := p.Do(ctx, targets[worker%2], req, &resp)
+				x, err := p.Do(ctx, targets[worker%3], req, &resp)
 				switch {
 				case err == nil && len(resp.Body) == worker*1000+i:
 					served.Add(1)
@@ -212,7 +227,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	s := p.Stats()
-	if served.Load()+left.Load() != 12*40 || s.MaxOpen > 6 {
+	if served.Load()+left.Load() != 12*40 || s.MaxOpen > 9 {
 		t.Errorf("%d served, %d left; stats %+v", served.Load(), left.Load(), s)
 	}
 	if s := o.stop(t, p); s.Reused == 0 || s.Waits == 0 || s.HandshakesFailed > left.Load() {

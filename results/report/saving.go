@@ -1,6 +1,8 @@
 package report
 
 import (
+	"slices"
+
 	"github.com/originpull/originpull/results"
 )
 
@@ -10,18 +12,55 @@ func saving(p *page, r *results.Result, e group) {
 	if !measured(p, r, e) {
 		return
 	}
-	g := grid{titles: []string{
-		"", "viewer\nrequests", "\nreused", "handshakes\nper 1,000", "origin\nrequests", "\noffload", "edge CPU\n/request", "origin CPU\n/request",
-	}}
-	metrics := []string{"requests.count", "reuse.ratio", "handshake.per1000", "origin.requests", "origin.offload", results.MetricRequestEdge, results.MetricRequestOrigin}
+	titles := []string{"", "viewer\nrequests", "\nreused", "handshakes\nper 1,000", "origin\nrequests", "\noffload"}
+	metrics := []string{"requests.count", "reuse.ratio", "handshake.per1000", "origin.requests", "origin.offload"}
+	note := "Reused: share of origin requests that needed no new connection. Handshakes per 1,000 viewer requests. Offload: share of viewer requests that never reached the origin."
+	if hasCPU(e) {
+		titles = append(titles, "edge CPU\n/request", "origin CPU\n/request")
+		metrics = append(metrics, results.MetricRequestEdge, results.MetricRequestOrigin)
+		note += " CPU per viewer request, plain TCP not subtracted."
+	} else {
+		titles, metrics = append(titles, "connec-\ntions"), append(metrics, "connect.count")
+	}
+	g := grid{titles: titles}
 	for _, a := range e.arms {
 		fill(&g, r, a, metrics)
 	}
 	g.print(p)
-	p.note("Reused: share of origin requests that needed no new connection. Handshakes per 1,000 viewer requests. Offload: share of viewer requests that never reached the origin. CPU per viewer request, plain TCP not subtracted.", faint)
+	p.note(note, faint)
 	p.blank()
+	theory(p, r, e)
 	latency(p, r, e)
-	ratios(p, r, e)
+	if hasCPU(e) {
+		ratios(p, r, e)
+	}
+}
+
+// hasCPU reports whether an arm has CPU figures: without a baseline and a
+// double there are none.
+func hasCPU(e group) bool {
+	return slices.ContainsFunc(e.arms, func(a *results.Arm) bool { _, has := a.Metrics[results.MetricRequestEdge]; return has })
+}
+
+// theory prints the reuse that the closed form predicts beside what was
+// measured, with everything that goes into it.
+func theory(p *page, r *results.Result, e group) {
+	g := grid{titles: []string{
+		"Reuse, against theory", "pools\n(N)", "origin requests\n/s (λ)", "idle timeout\n(T)", "\nreused", "1 − e^(−λT/N)\npredicts", "paid a full\nhandshake",
+	}}
+	for _, a := range e.arms {
+		if _, have := a.Metrics["reuse.predicted"]; !have || a.Error != "" {
+			continue
+		}
+		g.add(cell{text: armWords(r, a)}, cell{text: show(a, "pool.count")}, cell{text: show(a, "pool.rate")}, cell{text: orElse(a.Labels[results.LabelIdleTimeout], nothing)},
+			cell{text: show(a, "reuse.ratio")}, cell{text: show(a, "reuse.predicted")}, cell{text: show(a, "handshake.share")})
+	}
+	if len(g.rows) == 0 {
+		return
+	}
+	g.print(p)
+	p.note("The prediction holds for Poisson arrivals, pools chosen at random and requests that do not overlap; overlapping ones need a connection more than it says. Servers with unequal numbers of workers count as what they are.", faint)
+	p.blank()
 }
 
 // fill adds an arm's metrics as a row.

@@ -135,7 +135,8 @@ func (l *Lab) edgeConfig() edge.Config {
 	base := l.Material.trusting.Clone()
 	base.Certificates = append(base.Certificates, l.Material.clients[edgeCertificate])
 	return edge.Config{
-		Pool: pool.Config{DialTimeout: l.patience, HandshakeTimeout: l.patience, ResponseTimeout: l.patience},
+		Behaviour: edge.Behaviour{ContinueWithoutClientCertificate: true}, // origins with a mistake may not ask
+		Pool:      pool.Config{DialTimeout: l.patience, HandshakeTimeout: l.patience, ResponseTimeout: l.patience},
 		Target: pool.Target{
 			Address: l.Target, ServerName: Host, Identity: edgeCertificate,
 			TLS:    l.Profile.Client(base),

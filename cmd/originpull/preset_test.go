@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/originpull/originpull/edge"
+	"github.com/originpull/originpull/scenarios"
+	"github.com/originpull/originpull/sim"
+)
+
+// TestPresetsFitTheDocument: every path is a setting and every value one that
+// the setting takes.
+func TestPresetsFitTheDocument(t *testing.T) {
+	for _, p := range edge.Presets() {
+		for _, f := range p.Facts {
+			hasPath, takesValue := presetValue(f).Fits()
+			switch {
+			case !hasPath:
+				t.Errorf("%s: %s is no setting", p.Name, f.Path)
+			case !takesValue && f.Value != "":
+				t.Errorf("%s: %s does not take %q", p.Name, f.Path, f.Value)
+			}
+		}
+		for _, path := range scenarios.Dependences() {
+			if _, ok := p.Fact(path); !ok {
+				t.Errorf("%s is silent on %s, on which scenarios depend", p.Name, path)
+			}
+		}
+	}
+}
+
+// TestEveryPresetIsUsable: what a preset leaves open can be set, and then it
+// compiles, over either kind of workload.
+func TestEveryPresetIsUsable(t *testing.T) {
+	for _, p := range edge.Presets() {
+		for mode, pool := range map[string]string{"requests": "{idleTimeout: 5s}", "handshakes": "{}"} {
+			s, err := scenarios.Load(scenarios.Source{
+				File: "x.yaml", Presets: presetTable(),
+				Content: fmt.Appendf(nil, `
+version: 1
+edge: {preset: %s, protocol: h1, identity: own, pool: %s, tls: {version: "1.3", group: x25519, resumption: false, verify: true}}
+workload: {mode: %s}
+`, p.Name, pool, mode),
+			})
+			if err != nil {
+				t.Errorf("%s, %s: %v", p.Name, mode, err)
+				continue
+			}
+			plan, err := sim.Compile(s)
+			if err != nil {
+				t.Errorf("%s, %s: %v", p.Name, mode, err)
+				continue
+			}
+			arm := plan.Experiments[0].Arms[0].Settings.Edge
+			if f, _ := p.Fact("edge.retry.connectTimeout"); f.Value != "" && arm.Retry.ConnectTimeout.String() != f.Value {
+				t.Errorf("%s: the plan has a connect timeout of %s instead of %s", p.Name, arm.Retry.ConnectTimeout, f.Value)
+			}
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package sim
+
+import (
+	"math"
+	"time"
+
+	"github.com/originpull/originpull/edge"
+)
+
+// predictReuse adds what theory says of the share of origin pulls that reuse a
+// connection, at the rate per second at which they really came: see
+// edge.PredictReuse. There is none where its assumptions do not hold: arrivals
+// that are no Poisson process, or connections that end otherwise than by
+// idleness.
+func predictReuse(a *Arm, rate float64, m map[string]float64) {
+	e, workload := &a.Settings.Edge, &a.Settings.Workload
+	idle := time.Duration(e.Pool.IdleTimeout)
+	worn := e.Pool.MaxAge > 0 || e.Pool.MaxUses > 0
+	if workload.Arrivals.Model != "poisson" || !e.Pool.Reuse || idle == 0 || worn || rate == 0 {
+		return
+	}
+	m["pool.rate"] = rate
+	predicted := edge.PredictReuse(rate, idle, poolShares(a))
+	m["reuse.predicted"] = predicted
+	if measured, have := m["reuse.ratio"]; have {
+		m["reuse.deviation"] = math.Abs(measured - predicted)
+	}
+	if !a.Plaintext && !e.TLS.Resumption {
+		m["handshake.share.predicted"] = 1 - predicted
+	}
+}
+
+// poolShares returns the share of all origin pulls that each pool gets.
+func poolShares(a *Arm) []float64 {
+	e := &a.Settings.Edge
+	if e.Shield.Enabled {
+		return []float64{1}
+	}
+	var shares []float64
+	at := topology(e).Shares()
+	for range max(e.Pops, 1) {
+		for _, share := range at {
+			shares = append(shares, share/float64(max(e.Pops, 1)))
+		}
+	}
+	return shares
+}
