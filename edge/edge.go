@@ -189,9 +189,9 @@ func (f *fetch) done() (*pool.Exchange, []pool.Exchange) {
 func (f *fetch) run(ctx context.Context, req *cache.Request) (*cache.Response, error) {
 	e := f.edge
 	if e.cfg.Parent != nil {
-		return f.ask(ctx, e.cfg.Parent, req.Header)
+		return f.ask(ctx, e.cfg.Parent, req)
 	}
-	if err := f.send(ctx, req.Header); err != nil {
+	if err := f.send(ctx, req.Method, req.Path, req.Header); err != nil {
 		return nil, err
 	}
 	return &cache.Response{Status: f.response.Status, Header: f.response.Header, Body: slices.Clip(f.response.Body)}, nil
@@ -199,18 +199,16 @@ func (f *fetch) run(ctx context.Context, req *cache.Request) (*cache.Response, e
 
 // send asks the origin. The header is the viewer's, and what the cache has to
 // ask beside it.
-func (f *fetch) send(ctx context.Context, header http.Header) error {
+func (f *fetch) send(ctx context.Context, method, path string, header http.Header) error {
 	e := f.edge
-	f.request = pool.Request{
-		Method: f.viewer.Method, Host: e.cfg.Host, Path: f.viewer.Path, Header: e.header(header),
-	}
+	f.request = pool.Request{Method: method, Host: e.cfg.Host, Path: path, Header: e.header(header)}
 	return f.try(ctx, e.pool(), &f.request, &f.response)
 }
 
 // ask fetches from the tier above. What that did at the origin is this
 // viewer's doing.
-func (f *fetch) ask(ctx context.Context, parent *Edge, header http.Header) (*cache.Response, error) {
-	reply, err := parent.Pull(ctx, Viewer{Method: f.viewer.Method, Path: f.viewer.Path, Header: header})
+func (f *fetch) ask(ctx context.Context, parent *Edge, req *cache.Request) (*cache.Response, error) {
+	reply, err := parent.Pull(ctx, Viewer{Method: req.Method, Path: req.Path, Header: req.Header})
 	f.mu.Lock()
 	if f.earlier = reply.Earlier; reply.Exchange != nil {
 		f.exchange, f.ended = *reply.Exchange, true
