@@ -46,7 +46,8 @@ const (
 type Scenario struct {
 	Name   string `json:"name"`
 	Title  string `json:"title,omitempty"`
-	Digest string `json:"digest"` // SHA-256 of the resolved scenario
+	File   string `json:"file,omitempty"` // as it was named, slashes forward
+	Digest string `json:"digest"`         // SHA-256 of the resolved scenario
 	Seed   uint64 `json:"seed"`
 }
 
@@ -66,6 +67,7 @@ type Experiment struct {
 	Rounds         int     `json:"rounds,omitempty"`  // of blocks in one trial
 	Block          float64 `json:"block,omitempty"`   // seconds
 	Skipped        string  `json:"skipped,omitempty"` // why it could not run here at all: a server that is not installed
+	Line           int     `json:"line,omitempty"`    // of the scenario's file where it stands; 0: not known
 	Rows           int     `json:"rows,omitempty"`    // planned bypass rows, those not run included; 0: not known
 	PlannedSeconds float64 `json:"plannedSeconds"`
 }
