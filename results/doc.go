@@ -12,7 +12,8 @@
 //     estimate over trials, and Resolved says whether it exceeds the noise.
 //  5. ParseExpression, Check and Evaluate turn the scenario's rules into
 //     expectations: Check before the run, Evaluate after it.
-//  6. Encode writes the Result, Decode reads it, and Conclude weighs it.
+//  6. Encode writes the Result, Seal lets Decode tell an edited file, and
+//     Conclude weighs it. Compare sets stored results side by side.
 //
 // Invariants: a document holds finite numbers only; a metric has one unit for
 // ever; histograms of another geometry are refused; whatever keeps a rule

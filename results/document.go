@@ -11,7 +11,8 @@ const SchemaName = "originpull.results/v1"
 
 // Result is one run: everything that report, compare and gate need.
 type Result struct {
-	Schema       string            `json:"schema"` // SchemaName
+	Schema       string            `json:"schema"`        // SchemaName
+	Sum          string            `json:"sum,omitempty"` // SHA-256 of the document without it: see Seal; "": not sealed
 	Scenario     Scenario          `json:"scenario"`
 	Plan         json.RawMessage   `json:"plan,omitempty"`        // what was run, verbatim
 	Build        map[string]string `json:"build,omitempty"`       // of originpull itself: see the Build… keys
