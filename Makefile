@@ -6,10 +6,10 @@ TOOLS := $(CURDIR)/.tools
 FUZZTIME ?= 15s
 
 .DEFAULT_GOAL := help
-.PHONY: help build servers test race lint fmt fuzz golden cover cross tidy clean
+.PHONY: gate-simulation help build servers test race lint fmt fuzz golden cover cross tidy clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-15s %s\n", $$1, $$2}'
 
 build: ## build bin/originpull
 	$(GO) build -o bin/originpull ./cmd/originpull
@@ -47,6 +47,9 @@ fuzz: ## run every fuzz target for FUZZTIME (15s)
 
 golden: ## rewrite the golden files
 	$(GO) test ./results/... ./scenarios -update
+
+gate-simulation: ## gates on three simulated machines, 10,000 each: false alarms and what is found
+	GATE_SIMULATIONS=10000 $(GO) test -count=1 -v -run TestGateSimulation ./results
 
 cover: ## test coverage per package
 	$(GO) test -cover ./...
