@@ -14,6 +14,7 @@ import (
 
 	"github.com/originpull/originpull/edge/cache"
 	"github.com/originpull/originpull/edge/pool"
+	"github.com/originpull/originpull/wire"
 )
 
 // Config is one edge.
@@ -102,6 +103,23 @@ func (e *Edge) pool() *pool.Pool {
 		return e.pools[0]
 	}
 	return e.pools[e.cfg.Topology.pool(draw(e.cfg.Seed, e.pulls.Add(1)))]
+}
+
+// Prewarm makes Config.Pool.Prewarm connections in every pool before anybody
+// asks, and returns their traces. An edge with a Parent dials no origin.
+func (e *Edge) Prewarm(ctx context.Context) ([]*wire.Trace, error) {
+	if e.cfg.Pool.Prewarm == 0 || e.cfg.Parent != nil {
+		return nil, nil
+	}
+	var all []*wire.Trace
+	for _, p := range e.pools {
+		traces, err := p.Prewarm(ctx, &e.cfg.Target)
+		all = append(all, traces...)
+		if err != nil {
+			return all, fmt.Errorf("prewarming the edge's pool: %w", err)
+		}
+	}
+	return all, nil
 }
 
 // Pull answers a viewer. The error is that of the origin pull, or the

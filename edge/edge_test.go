@@ -149,6 +149,24 @@ func bubble(t *testing.T, cfg Config, f func(t *testing.T, l *lab, e *Edge)) {
 	})
 }
 
+// TestPrewarm: the first viewer finds a connection.
+func TestPrewarm(t *testing.T) {
+	bubble(t, Config{Pool: pool.Config{Reuse: true, Prewarm: 2}}, func(t *testing.T, _ *lab, e *Edge) {
+		traces, err := e.Prewarm(t.Context())
+		if err != nil || len(traces) != 2 {
+			t.Fatal(traces, err)
+		}
+		if reply, took := pull(t, e, "/"); took != rtt || !reply.Exchange.Reused {
+			t.Errorf("took %s, exchange %+v", took, reply.Exchange)
+		}
+	})
+	bubble(t, Config{}, func(t *testing.T, _ *lab, e *Edge) {
+		if traces, err := e.Prewarm(t.Context()); err != nil || traces != nil {
+			t.Error(traces, err)
+		}
+	})
+}
+
 func pull(t *testing.T, e *Edge, path string) (Reply, time.Duration) {
 	t.Helper()
 	start := time.Now()

@@ -103,6 +103,7 @@ func countMetrics(x *Experiment, c map[string]int64, cached bool) map[string]flo
 	m["origin.connections"] = float64(c[countConnects])
 	m["origin.offload"] = 1 - pulls/viewers
 	m["handshake.per1000"] = 1000 * float64(c[countHandshakeFull]+c[countHandshakeResumed]+c[countHandshakeFailed]) / viewers
+	poolMetrics(m, c)
 	if pulls > 0 {
 		m["reuse.ratio"] = float64(c[countReused]) / pulls
 		m["handshake.share"] = float64(c[countHandshakeFull]) / pulls
@@ -148,11 +149,11 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 		// rule must hold at both.
 		arm.Metrics[name] = results.NewValue(name, float64(r.Max), int(r.N)).Within(float64(r.Min), float64(r.Max))
 	}
-	if x.Kind == Requests {
-		sent, span := float64(c.merged.Counts[countRequests]), x.Block*float64(good)
-		scheduled := sent + float64(c.merged.Counts[countDropped])
-		arm.Metrics["rate.offered"] = results.NewValue("rate.offered", scheduled/span, good)
-		arm.Metrics["rate.achieved"] = results.NewValue("rate.achieved", sent/span, good)
+	if !x.Interleaved {
+		if offered, achieved, ok := rates(c.merged.Counts); ok {
+			arm.Metrics["rate.offered"] = results.NewValue("rate.offered", offered, good)
+			arm.Metrics["rate.achieved"] = results.NewValue("rate.achieved", achieved, good)
+		}
 	}
 	return histogramMetrics(c, arm)
 }
@@ -192,6 +193,7 @@ func (r *run) armLabels(c *collected) map[string]string {
 		version, library = s.installed.Version, s.installed.TLS
 	}
 	labels := map[string]string{results.LabelServer: o.Server, results.LabelServerVersion: version}
+	c.arm.labelPlant(labels)
 	if pool := c.arm.Settings.Edge.Pool; pool.Reuse {
 		labels[results.LabelIdleTimeout] = pool.IdleTimeout.String()
 	}

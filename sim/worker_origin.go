@@ -18,9 +18,10 @@ const drainTimeout = 5 * time.Second
 
 // originWorker is the built-in origin in a process of its own.
 type originWorker struct {
-	server *origin.Server
-	audit  *os.File
-	served func() error // waits for Serve and returns its error
+	server  *origin.Server
+	audit   *os.File
+	planter planter
+	served  func() error // waits for Serve and returns its error
 }
 
 func (w *originWorker) start(ctx context.Context, s *Start) (Answer, error) {
@@ -51,7 +52,8 @@ func (w *originWorker) start(ctx context.Context, s *Start) (Answer, error) {
 		served <- server.ServeQUIC(packets)
 	}()
 	w.server, w.served = server, sync.OnceValue(func() error { return errors.Join(<-served, <-served) })
-	return Answer{Type: msgReady, Addresses: []string{listener.Addr().String()}}, nil
+	w.planter.share = s.Arm.Settings.Origin.Plant.CPU
+	return Answer{Type: msgReady, Addresses: []string{listener.Addr().String()}}, w.planter.begin()
 }
 
 // originSockets listens on a port of loopback: TCP, and with QUIC the UDP port
@@ -79,6 +81,8 @@ func (w *originWorker) handle(ctx context.Context, c Command) (Answer, error) {
 			return Answer{}, err
 		}
 		return Answer{Type: msgReloaded}, nil
+	case msgPlant:
+		return w.planter.handle(c.Plant)
 	case msgDrain:
 		ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 		defer cancel()
