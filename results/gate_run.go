@@ -35,6 +35,11 @@ func (g Gate) Run(measure Measure, seen func([]Judgement)) ([]Judgement, error) 
 		for k, j := range settled {
 			out[k] = j
 		}
+		for k, j := range out {
+			if j.Verdict == GatePassed || j.Verdict == Improvement {
+				settled[k] = j // each look has its share of that error: a later one does not take it back
+			}
+		}
 		if seen != nil {
 			seen(slices.Clone(out))
 		}
