@@ -140,7 +140,7 @@ func (e *Edge) Pull(ctx context.Context, v Viewer) (Reply, error) {
 	if v.Scratch != nil && e.passing {
 		return e.pass(ctx, v)
 	}
-	f := &fetch{edge: e, viewer: v}
+	f := &fetch{edge: e}
 	request := cache.Request{Method: v.Method, Host: e.cfg.Host, Path: v.Path, Header: v.Header}
 	served, err := e.cache.Serve(ctx, &request, f.run)
 	reply := Reply{Outcome: served.Outcome, Age: served.Age}
@@ -165,7 +165,6 @@ func (e *Edge) failed(ctx context.Context, v *Viewer, reply Reply, err error) (R
 // while others wait for it.
 type fetch struct {
 	edge   *Edge
-	viewer Viewer
 
 	request  pool.Request
 	response pool.Response

@@ -19,6 +19,7 @@ func trialMetrics(x *Experiment, t *armTrial, base *armTrial) map[string]float64
 			m[name] = v
 		}
 	}
+	trialPercentiles(m, t)
 	edgeCPU, originCPU := perUnit(t.blocks)
 	if t.noCPU != nil || len(edgeCPU) == 0 || base == nil { // no CPU figure without its controls
 		return m
