@@ -164,7 +164,7 @@ func (e *Edge) failed(ctx context.Context, v *Viewer, reply Reply, err error) (R
 // may run it in a goroutine that outlives the call, when its viewer leaves
 // while others wait for it.
 type fetch struct {
-	edge   *Edge
+	edge *Edge
 
 	request  pool.Request
 	response pool.Response
