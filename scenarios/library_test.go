@@ -18,7 +18,7 @@ func TestLibrary(t *testing.T) {
 		"chain-size":           "chain 8",
 		"handshake-quic":       "handshake 8, caddy 6",
 		"handshake-servers":    "builtin 8, nginx 8, haproxy 8, apache 8, caddy 8",
-		"pool-reuse":           "idle 6",
+		"pool-reuse":           "short 3, long 3",
 		"noise":                "same 1, planted 3",
 		"pool-theory":          "reuse 5",
 		"pingora":              "pools 2",
