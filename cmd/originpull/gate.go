@@ -28,7 +28,8 @@ repeated on fresh trials before it is called worse.
 Each metric is PASS, REGRESSION, IMPROVEMENT or INCONCLUSIVE. CPU and ratios
 block at 5 %; p50 is judged at 10 %, p90 at 25 %, p99 at 50 %, and only reported.
 Exact things (round trips, bytes, bypass verdicts) are compared exactly: any
-change is a REGRESSION.
+change is a REGRESSION. The scenario's gate list sets other margins, or explains
+a change with severity: report.
 
 Exit codes: 0 PASS or IMPROVEMENT, 3 REGRESSION, 4 INCONCLUSIVE (0 with
 --on-inconclusive=warn), 1 the measurement failed, 2 usage.`
@@ -93,6 +94,7 @@ type gate struct {
 	o          *gateOptions
 	base, head *sim.Plan
 	joined     *sim.Plan
+	rules      []results.ScopedRule // of head: a pull request may change what it promises
 	worker     []string
 	folder     string
 	runs       int // kept so far
@@ -111,6 +113,9 @@ func runGate(ctx context.Context, s streams, name string, o *gateOptions) error 
 	}
 	if g.joined, err = sim.Versus(g.base, g.head); err != nil {
 		return usage(fmt.Errorf("base and head cannot be compared: %w", err))
+	}
+	if g.rules, err = g.head.GateRules(); err != nil {
+		return usage(err)
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -166,16 +171,16 @@ func (g *gate) measureAll(ctx context.Context) error {
 		g.watch.blocks(result)
 		if first {
 			first = false
-			exact, err := result.GateExact()
+			exact, err := result.GateExact(results.SeverityOf(g.rules))
 			if err != nil {
 				return nil, err
 			}
 			g.report.Exact = append(g.report.Exact, exact...)
-			if slices.ContainsFunc(exact, func(j results.ExactJudgement) bool { return j.Verdict == results.Regression }) {
+			if slices.ContainsFunc(exact, func(j results.ExactJudgement) bool { return j.Fails() }) {
 				return nil, errDecided
 			}
 		}
-		return result.GateSamples(results.DefaultRules)
+		return result.GateSamples(results.RulesOf(g.rules))
 	}
 	judged, err := results.Gate{}.Run(measure, g.seen)
 	if errors.Is(err, errDecided) {

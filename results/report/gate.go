@@ -121,6 +121,10 @@ func gateExact(p *page, g *results.GateReport) {
 			same++
 			continue
 		}
+		if !j.Fails() {
+			p.item("changed", 10, yellow, j.Name+": "+j.What+" "+j.Reason+" (reported only)")
+			continue
+		}
 		p.item(string(j.Verdict), 10, red, j.Name+": "+j.What+" "+j.Reason)
 	}
 	if same > 0 {
