@@ -23,7 +23,11 @@ of the test, ten of them a look, three looks at most, and what looks worse is
 repeated on fresh trials before it is called worse.
 
   originpull gate handshake-cost --head-set edge.tls.group=p256
-  originpull gate ./mine.yaml --base-set origin.strategies= --head-set origin.strategies=mtls
+  originpull gate ./mine.yaml --base main --head HEAD
+  originpull gate ./mine.yaml --base ./originpull-1.0 --per-trial 2s
+
+A git ref is built with go build in a worktree of its own. This build drives
+both; one that speaks another worker protocol is named.
 
 Each metric is PASS, REGRESSION, IMPROVEMENT or INCONCLUSIVE. CPU and ratios
 block at 5 %; p50 is judged at 10 %, p90 at 25 %, p99 at 50 %, and only reported.
@@ -37,6 +41,7 @@ Exit codes: 0 PASS or IMPROVEMENT, 3 REGRESSION, 4 INCONCLUSIVE (0 with
 // gateOptions is what a gate was asked for.
 type gateOptions struct {
 	sets, baseSets, headSets []string
+	base, head               string // a program or a git ref each; "" is this build
 	out                      string
 	format                   string
 	warn                     bool    // an inconclusive gate exits 0
@@ -59,6 +64,7 @@ func init() {
 					return err
 				}
 				o.out, o.format = v.GetString("out"), v.GetString("format")
+				o.base, o.head = v.GetString("base"), v.GetString("head")
 				if !slices.Contains(report.GateFormats(), o.format) {
 					return usage(fmt.Errorf("unknown format %q: it is %s", o.format, strings.Join(report.GateFormats(), ", ")))
 				}
@@ -76,6 +82,8 @@ func init() {
 				return runGate(cmd.Context(), s, args[0], &o)
 			},
 		}
+		cmd.Flags().String("base", "", "program or git ref whose workers are base (default: this build)")
+		cmd.Flags().String("head", "", "program or git ref whose workers are head (default: this build)")
 		cmd.Flags().StringArrayVar(&o.sets, "set", nil, "override a value on both sides, as path=value (repeatable)")
 		cmd.Flags().StringArrayVar(&o.baseSets, "base-set", nil, "override a value of base (repeatable)")
 		cmd.Flags().StringArrayVar(&o.headSets, "head-set", nil, "override a value of head (repeatable)")
@@ -95,7 +103,8 @@ type gate struct {
 	base, head *sim.Plan
 	joined     *sim.Plan
 	rules      []results.ScopedRule // of head: a pull request may change what it promises
-	worker     []string
+	worker     []string             // of head, and of what both sides share
+	baseWorker []string
 	folder     string
 	runs       int // kept so far
 	report     results.GateReport
@@ -103,33 +112,53 @@ type gate struct {
 }
 
 func runGate(ctx context.Context, s streams, name string, o *gateOptions) error {
+	g, err := newGate(s, name, o)
+	if err != nil {
+		return err
+	}
+	if g.folder, err = runFolder(o.out, "gate-"+g.base.Scenario, time.Now()); err != nil {
+		return usage(err)
+	}
+	if err := g.measure(ctx); err != nil {
+		return err
+	}
+	return g.finish()
+}
+
+// newGate compiles both sides; nothing is started.
+func newGate(s streams, name string, o *gateOptions) (*gate, error) {
 	g := &gate{s: s, o: o}
 	var err error
 	if g.base, err = compile(name, slices.Concat(o.sets, o.baseSets)); err != nil {
-		return exitError{code: exitUsage, err: fmt.Errorf("base: %w", err)}
+		return nil, exitError{code: exitUsage, err: fmt.Errorf("base: %w", err)}
 	}
 	if g.head, err = compile(name, slices.Concat(o.sets, o.headSets)); err != nil {
-		return exitError{code: exitUsage, err: fmt.Errorf("head: %w", err)}
+		return nil, exitError{code: exitUsage, err: fmt.Errorf("head: %w", err)}
 	}
 	if g.joined, err = sim.Versus(g.base, g.head); err != nil {
-		return usage(fmt.Errorf("base and head cannot be compared: %w", err))
+		return nil, usage(fmt.Errorf("base and head cannot be compared: %w", err))
 	}
 	if g.rules, err = g.head.GateRules(); err != nil {
-		return usage(err)
+		return nil, usage(err)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return failed(fmt.Errorf("finding this program, to start workers: %w", err))
+	return g, nil
+}
+
+// measure runs the gate into its folder and concludes.
+func (g *gate) measure(ctx context.Context) error {
+	var builds [2]build
+	for i, name := range []string{g.o.base, g.o.head} {
+		var err error
+		if builds[i], err = findBuild(ctx, []string{results.GateBase, results.GateHead}[i], name, g.folder); err != nil {
+			return usage(err)
+		}
 	}
-	g.worker = []string{self, "worker"}
-	now := time.Now()
-	if g.folder, err = runFolder(o.out, "gate-"+g.base.Scenario, now); err != nil {
-		return usage(err)
-	}
+	g.baseWorker, g.worker = builds[0].worker, builds[1].worker
+	started := time.Now()
 	g.report = results.GateReport{
-		Schema: results.GateSchemaName, Started: now.UTC().Truncate(time.Millisecond),
+		Schema: results.GateSchemaName, Started: started.UTC().Truncate(time.Millisecond),
 		Scenario: results.Scenario{Name: g.base.Scenario, Title: g.base.Title, File: g.base.File, Digest: g.base.Digest, Seed: g.base.Seed},
-		Base:     sideWords(o.baseSets), Head: sideWords(o.headSets), Environment: map[string]string{},
+		Base:     sideWords(builds[0], g.o.baseSets), Head: sideWords(builds[1], g.o.headSets), Environment: map[string]string{},
 		Judgements: []results.Judgement{}, Exact: []results.ExactJudgement{},
 	}
 	g.watch = startWatch()
@@ -140,16 +169,16 @@ func runGate(ctx context.Context, s streams, name string, o *gateOptions) error 
 		return failed(err)
 	}
 	g.report.Noise = g.watch.end(g.report.Environment)
-	g.report.Elapsed = time.Since(now).Seconds()
+	g.report.Elapsed = time.Since(started).Seconds()
 	g.report.Conclude()
-	return g.finish()
+	return nil
 }
 
-func sideWords(sets []string) string {
+func sideWords(b build, sets []string) string {
 	if len(sets) == 0 {
-		return "the scenario as it is"
+		return b.words + ", the scenario as it is"
 	}
-	return strings.Join(sets, ", ")
+	return b.words + ", " + strings.Join(sets, ", ")
 }
 
 // measureAll compares exact things first: they are quick, and nothing timed
@@ -163,7 +192,7 @@ func (g *gate) measureAll(ctx context.Context) error {
 	}
 	first := true
 	measure := func(trials int) ([]results.GateSample, error) {
-		result, err := g.run(ctx, g.joined.WithTrials(trials, g.o.perTrial, g.runs), "base and head in turn")
+		result, err := g.run(ctx, g.worker, g.joined.WithTrials(trials, g.o.perTrial, g.runs), "base and head in turn")
 		if err != nil {
 			return nil, err
 		}
@@ -201,11 +230,11 @@ func (g *gate) attempts(ctx context.Context) error {
 	if !has && !also {
 		return nil
 	}
-	before, err := g.run(ctx, base, "bypass attempts of base")
+	before, err := g.run(ctx, g.baseWorker, base, "bypass attempts of base")
 	if err != nil {
 		return err
 	}
-	after, err := g.run(ctx, head, "bypass attempts of head")
+	after, err := g.run(ctx, g.worker, head, "bypass attempts of head")
 	if err != nil {
 		return err
 	}
@@ -217,7 +246,7 @@ func (g *gate) attempts(ctx context.Context) error {
 }
 
 // run measures a plan and keeps its result beneath the gate's folder.
-func (g *gate) run(ctx context.Context, plan *sim.Plan, what string) (*results.Result, error) {
+func (g *gate) run(ctx context.Context, worker []string, plan *sim.Plan, what string) (*results.Result, error) {
 	g.runs++
 	folder := filepath.Join(g.folder, fmt.Sprintf("%02d", g.runs))
 	if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -225,7 +254,7 @@ func (g *gate) run(ctx context.Context, plan *sim.Plan, what string) (*results.R
 	}
 	p := &progress{w: g.s.err, terminal: isTerminal(g.s.err)}
 	_, _ = fmt.Fprintf(g.s.err, "originpull: gate: %s, about %.0f s\n", what, plan.PlannedSeconds)
-	result, err := sim.Run(ctx, plan, sim.Config{Worker: g.worker, Folder: folder, Progress: p.show})
+	result, err := sim.Run(ctx, plan, sim.Config{Worker: worker, BaseWorker: g.baseWorker, Folder: folder, Progress: p.show})
 	p.end()
 	if result == nil {
 		return nil, err
