@@ -23,6 +23,7 @@ of the test, ten of them a look, three looks at most, and what looks worse is
 repeated on fresh trials before it is called worse.
 
   originpull gate handshake-cost --head-set edge.tls.group=p256
+  originpull gate --selftest                     can this machine be trusted, and with what
   originpull gate ./mine.yaml --base main --head HEAD
   originpull gate ./mine.yaml --base ./originpull-1.0 --per-trial 2s
 
@@ -53,8 +54,8 @@ func init() {
 	register(func(s streams) *cobra.Command {
 		var o gateOptions
 		cmd := &cobra.Command{
-			Use: "gate SCENARIO", Short: "Say whether one side of a scenario got slower or leakier than the other", Long: gateHelp,
-			Args: checked(cobra.ExactArgs(1)),
+			Use: "gate SCENARIO | gate --selftest [SCENARIO]", Short: "Say whether one side of a scenario got slower or leakier than the other", Long: gateHelp,
+			Args: checked(cobra.MaximumNArgs(1)),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				v, err := settings(cmd)
 				if err != nil {
@@ -79,9 +80,18 @@ func init() {
 				default:
 					return usage(fmt.Errorf("unknown --on-inconclusive %q: it is fail or warn", on))
 				}
+				switch {
+				case v.GetBool("selftest") && len(args) == 0:
+					return selftest(cmd.Context(), s, selftestScenario, o)
+				case v.GetBool("selftest"):
+					return selftest(cmd.Context(), s, args[0], o)
+				case len(args) == 0:
+					return usage(errors.New("gate: name a scenario, or --selftest"))
+				}
 				return runGate(cmd.Context(), s, args[0], &o)
 			},
 		}
+		cmd.Flags().Bool("selftest", false, "gate the same against itself, then against itself with 5 % of CPU planted")
 		cmd.Flags().String("base", "", "program or git ref whose workers are base (default: this build)")
 		cmd.Flags().String("head", "", "program or git ref whose workers are head (default: this build)")
 		cmd.Flags().StringArrayVar(&o.sets, "set", nil, "override a value on both sides, as path=value (repeatable)")
@@ -276,11 +286,16 @@ func (g *gate) seen(judgements []results.Judgement) {
 
 const gateFile = "gate.json"
 
-// finish keeps and prints the gate, and turns its verdict into an exit code.
-func (g *gate) finish() error {
-	keepErr := writeWhole(filepath.Join(g.folder, gateFile), func(f *os.File) error {
+// keep writes the gate's own document beside those of its runs.
+func (g *gate) keep() error {
+	return writeWhole(filepath.Join(g.folder, gateFile), func(f *os.File) error {
 		return report.RenderGate(f, "json", &g.report, report.Options{})
 	})
+}
+
+// finish keeps and prints the gate, and turns its verdict into an exit code.
+func (g *gate) finish() error {
+	keepErr := g.keep()
 	g.o.render.Width = terminalWidth(g.s.out)
 	if err := report.RenderGate(g.s.out, g.o.format, &g.report, g.o.render); err != nil {
 		return failed(err)
