@@ -30,6 +30,10 @@ repeated on fresh trials before it is called worse.
 A git ref is built with go build in a worktree of its own. This build drives
 both; one that speaks another worker protocol is named.
 
+A stored baseline (--save-baseline FILE, --baseline FILE) has exact things and
+the ratios that a run measures in itself; absolute times are never compared with
+it, and one of another scenario, CPU model or Go version is refused.
+
 Each metric is PASS, REGRESSION, IMPROVEMENT or INCONCLUSIVE. CPU and ratios
 block at 5 %; p50 is judged at 10 %, p90 at 25 %, p99 at 50 %, and only reported.
 Exact things (round trips, bytes, bypass verdicts) are compared exactly: any
@@ -44,6 +48,8 @@ type gateOptions struct {
 	sets, baseSets, headSets []string
 	base, head               string // a program or a git ref each; "" is this build
 	out                      string
+	saveBaseline, baseline   string // files
+	anyBaseline              bool   // also one of another scenario, CPU or Go
 	format                   string
 	warn                     bool    // an inconclusive gate exits 0
 	perTrial                 float64 // seconds of blocks
@@ -65,6 +71,7 @@ func init() {
 					return err
 				}
 				o.out, o.format = v.GetString("out"), v.GetString("format")
+				o.saveBaseline, o.baseline, o.anyBaseline = v.GetString("save-baseline"), v.GetString("baseline"), v.GetBool("any-baseline")
 				o.base, o.head = v.GetString("base"), v.GetString("head")
 				if !slices.Contains(report.GateFormats(), o.format) {
 					return usage(fmt.Errorf("unknown format %q: it is %s", o.format, strings.Join(report.GateFormats(), ", ")))
@@ -85,6 +92,12 @@ func init() {
 					return selftest(cmd.Context(), s, selftestScenario, o)
 				case v.GetBool("selftest"):
 					return selftest(cmd.Context(), s, args[0], o)
+				case len(args) > 0 && o.saveBaseline != "" && o.baseline != "":
+					return usage(errors.New("--save-baseline and --baseline: a run is either the baseline or held against it"))
+				case len(args) > 0 && o.saveBaseline != "":
+					return saveBaseline(cmd.Context(), s, args[0], &o)
+				case len(args) > 0 && o.baseline != "":
+					return againstBaseline(cmd.Context(), s, args[0], &o)
 				case len(args) == 0:
 					return usage(errors.New("gate: name a scenario, or --selftest"))
 				}
@@ -94,6 +107,9 @@ func init() {
 		cmd.Flags().Bool("selftest", false, "gate the same against itself, then against itself with 5 % of CPU planted")
 		cmd.Flags().String("base", "", "program or git ref whose workers are base (default: this build)")
 		cmd.Flags().String("head", "", "program or git ref whose workers are head (default: this build)")
+		cmd.Flags().String("save-baseline", "", "run the scenario and keep its exact values and in-run ratios in this file")
+		cmd.Flags().String("baseline", "", "compare with what --save-baseline kept")
+		cmd.Flags().Bool("any-baseline", false, "take a baseline of another scenario, CPU model or Go version")
 		cmd.Flags().StringArrayVar(&o.sets, "set", nil, "override a value on both sides, as path=value (repeatable)")
 		cmd.Flags().StringArrayVar(&o.baseSets, "base-set", nil, "override a value of base (repeatable)")
 		cmd.Flags().StringArrayVar(&o.headSets, "head-set", nil, "override a value of head (repeatable)")
