@@ -8,7 +8,7 @@ NOISERUNS ?= 20
 DATE ?= $(shell date -u +%F)
 
 .DEFAULT_GOAL := help
-.PHONY: gate-simulation help build servers test race lint fmt fuzz golden cover cross tidy noise-evidence bench-peers bench-handshakes clean
+.PHONY: gate-simulation help build servers test race lint fmt fuzz cache-soak golden cover cross tidy noise-evidence bench-peers bench-handshakes clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ fuzz: ## run every fuzz target for FUZZTIME (15s)
 	  for target in $$(grep -hoE '^func Fuzz[A-Za-z0-9]+' $$dir/*_test.go 2>/dev/null | sed 's/func //'); do \
 	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
+
+cache-soak: ## ten minutes of random requests at four times the cache's capacity, with the race detector
+	$(GO) test -race -count 1 -timeout 20m -run '^TestSoak$$' ./edge/cache -soak 10m
 
 golden: ## rewrite the golden files
 	$(GO) test ./results/... ./scenarios -update
