@@ -67,11 +67,7 @@ func (g Gate) AgainstBaseline(baseline, head *Result) ([]Judgement, []ExactJudge
 			exact = append(exact, ExactJudgement{b.Name, "arm", Regression, Blocks, "is in the baseline alone"})
 			continue
 		}
-		for _, m := range metrics {
-			if m.Kind == Exact {
-				exact = append(exact, exactValue(b.Name, m, b.Metrics[m.Name], h.Metrics[m.Name])...)
-			}
-		}
+		exact = append(exact, exactArm(b.Name, b, h)...)
 	}
 	var judged []Judgement
 	for i := range baseline.Pairs {

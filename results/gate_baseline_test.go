@@ -74,6 +74,11 @@ func TestAgainstBaseline(t *testing.T) {
 	if again, _ := (Gate{}).AgainstBaseline(base, head); len(again) != len(judged) || GateVerdict(again) != GateVerdict(judged) {
 		t.Error("absolute values are judged")
 	}
+	head.Arms[1].Labels[LabelGroup] = "another"
+	_, exact = Gate{}.AgainstBaseline(base, head)
+	if !slices.ContainsFunc(exact, func(j ExactJudgement) bool { return j.Fails() && j.What == LabelGroup }) {
+		t.Error("another key exchange passes")
+	}
 	head.Arms = head.Arms[1:]
 	_, exact = Gate{}.AgainstBaseline(base, head)
 	if !slices.ContainsFunc(exact, func(j ExactJudgement) bool { return j.Fails() && j.What == "arm" }) {

@@ -187,27 +187,34 @@ func (r *Result) GateExact(severity func(a *Arm, what string) Severity) ([]Exact
 	for _, name := range names {
 		from := len(out)
 		base, head := sides[name][0], sides[name][1]
-		for _, m := range metrics {
-			if m.Kind == Exact {
-				out = append(out, exactValue(name, m, base.Metrics[m.Name], head.Metrics[m.Name])...)
-			}
-		}
-		for _, counter := range mustStay {
-			b, h := base.Metrics[counter], head.Metrics[counter]
-			if b.N > 0 && h.N > 0 && (b.Value == 0) != (h.Value == 0) {
-				out = append(out, ExactJudgement{name, counter, Regression, Blocks, fmt.Sprintf("was %g, is %g", b.Value, h.Value)})
-			}
-		}
-		for _, label := range exactLabels {
-			if b, h := base.Labels[label], head.Labels[label]; b != h {
-				out = append(out, ExactJudgement{name, label, Regression, Blocks, fmt.Sprintf("was %q, is %q", b, h)})
-			}
-		}
+		out = append(out, exactArm(name, base, head)...)
 		for i := from; i < len(out) && severity != nil; i++ {
 			out[i].Severity = severity(head, out[i].What)
 		}
 	}
 	return out, nil
+}
+
+// exactArm compares two arms that should be the same.
+func exactArm(name string, base, head *Arm) []ExactJudgement {
+	var out []ExactJudgement
+	for _, m := range metrics {
+		if m.Kind == Exact {
+			out = append(out, exactValue(name, m, base.Metrics[m.Name], head.Metrics[m.Name])...)
+		}
+	}
+	for _, counter := range mustStay {
+		b, h := base.Metrics[counter], head.Metrics[counter]
+		if b.N > 0 && h.N > 0 && (b.Value == 0) != (h.Value == 0) {
+			out = append(out, ExactJudgement{name, counter, Regression, Blocks, fmt.Sprintf("was %g, is %g", b.Value, h.Value)})
+		}
+	}
+	for _, label := range exactLabels {
+		if b, h := base.Labels[label], head.Labels[label]; b != h {
+			out = append(out, ExactJudgement{name, label, Regression, Blocks, fmt.Sprintf("was %q, is %q", b, h)})
+		}
+	}
+	return out
 }
 
 func exactValue(name string, m Metric, base, head Value) []ExactJudgement {
