@@ -278,3 +278,16 @@ func rowWords(b *BypassRow) string {
 	}
 	return words
 }
+
+// Unstable marks the failures that a second run of both matrices did not
+// show: they fail as well, because a verdict that depends on luck is none.
+func Unstable(first, again []ExactJudgement) []ExactJudgement {
+	out := slices.Clone(first)
+	for k := range out {
+		j := &out[k]
+		if j.Fails() && !slices.ContainsFunc(again, func(o ExactJudgement) bool { return o.Fails() && o.Name == j.Name }) {
+			j.Reason += "; a second run did not show it: the verdict is unstable"
+		}
+	}
+	return out
+}

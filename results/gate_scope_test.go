@@ -183,3 +183,24 @@ func TestGateReportConclude(t *testing.T) {
 		}
 	}
 }
+
+// A flip is named, one that a second run does not show is named unstable, and
+// both fail.
+func TestGateAttempts(t *testing.T) {
+	row := func(id, measured string) BypassRow {
+		return BypassRow{Experiment: "b", Case: id, Predicted: VerdictBlocked, Measured: measured, OK: measured == VerdictBlocked}
+	}
+	base := &Result{Bypass: []BypassRow{row("A01", VerdictBlocked), row("A02", VerdictBlocked), row("A03", VerdictBlocked)}}
+	head := &Result{Bypass: []BypassRow{row("A01", VerdictBlocked), row("A02", VerdictBypassed)}}
+	judged := GateAttempts(base, head)
+	want := []string{"was blocked, is bypassed, which is not as predicted", "the row is on one side only", "1 row came out the same"}
+	for i, j := range judged {
+		if j.Reason != want[i] || j.Fails() != (i < 2) {
+			t.Errorf("%+v, want %s", j, want[i])
+		}
+	}
+	later := Unstable(judged, GateAttempts(base, &Result{Bypass: base.Bypass[:2]}))
+	if !later[0].Fails() || !strings.HasSuffix(later[0].Reason, "the verdict is unstable") || later[1].Reason != want[1] {
+		t.Errorf("%+v", later)
+	}
+}

@@ -256,19 +256,35 @@ func (g *gate) attempts(ctx context.Context) error {
 	if !has && !also {
 		return nil
 	}
-	before, err := g.run(ctx, g.baseWorker, base, "bypass attempts of base")
+	judged, err := g.matrices(ctx, base, head)
 	if err != nil {
 		return err
+	}
+	if slices.ContainsFunc(judged, func(j results.ExactJudgement) bool { return j.Fails() }) {
+		again, err := g.matrices(ctx, base, head)
+		if err != nil {
+			return err
+		}
+		judged = results.Unstable(judged, again)
+	}
+	g.report.Exact = append(g.report.Exact, judged...)
+	return nil
+}
+
+// matrices runs the attempts of both sides and compares them.
+func (g *gate) matrices(ctx context.Context, base, head *sim.Plan) ([]results.ExactJudgement, error) {
+	before, err := g.run(ctx, g.baseWorker, base, "bypass attempts of base")
+	if err != nil {
+		return nil, err
 	}
 	after, err := g.run(ctx, g.worker, head, "bypass attempts of head")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !before.Complete || !after.Complete {
-		return errors.New("the bypass attempts did not come to their end")
+		return nil, errors.New("the bypass attempts did not come to their end")
 	}
-	g.report.Exact = append(g.report.Exact, results.GateAttempts(before, after)...)
-	return nil
+	return results.GateAttempts(before, after), nil
 }
 
 // run measures a plan and keeps its result beneath the gate's folder.
