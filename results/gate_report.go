@@ -31,7 +31,7 @@ type GateReport struct {
 func (g *GateReport) Conclude() {
 	timed := GateVerdict(g.Judgements)
 	switch {
-	case slices.ContainsFunc(g.Exact, func(j ExactJudgement) bool { return j.Verdict == Regression }):
+	case slices.ContainsFunc(g.Exact, func(j ExactJudgement) bool { return j.Fails() }):
 		g.Verdict, g.Why = Regression, "something that is compared exactly changed, and no more trials would undo that"
 	case len(g.Judgements) == 0 && len(g.Exact) == 0:
 		g.Verdict, g.Why = Undecided, "nothing was compared"

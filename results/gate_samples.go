@@ -40,7 +40,7 @@ func (r *Result) GateArms() (names []string, sides map[string][2]*Arm, err error
 		if !has || a.Role != RoleArm {
 			continue
 		}
-		name := strings.TrimSuffix(strings.Replace(a.Name, GateAxis+"="+side+",", "", 1), "/"+GateAxis+"="+side)
+		name := gateName(a)
 		pair, known := sides[name]
 		if !known {
 			names = append(names, name)
@@ -61,6 +61,12 @@ func (r *Result) GateArms() (names []string, sides map[string][2]*Arm, err error
 		problems = append(problems, errors.New("no arm stands on both sides"))
 	}
 	return names, sides, errors.Join(problems...)
+}
+
+// gateName is an arm's name without the gate's axis.
+func gateName(a *Arm) string {
+	side := a.Axes[GateAxis]
+	return strings.TrimSuffix(strings.Replace(a.Name, GateAxis+"="+side+",", "", 1), "/"+GateAxis+"="+side)
 }
 
 // RuleOf finds the rule of a metric of an arm; false leaves the metric out.
@@ -151,12 +157,16 @@ func trialRatios(base, head *Arm, metric string) []float64 {
 	return out
 }
 
+// Fails reports whether the judgement fails its gate.
+func (j *ExactJudgement) Fails() bool { return j.Verdict == Regression && j.Severity != Reports }
+
 // ExactJudgement is what a gate says about something that is compared exactly.
 type ExactJudgement struct {
-	Name    string  `json:"name"` // of the arm, or of the row of the bypass matrix
-	What    string  `json:"what"` // metric, label or "verdict"
-	Verdict Verdict `json:"verdict"`
-	Reason  string  `json:"reason"`
+	Name     string   `json:"name"` // of the arm, or of the row of the bypass matrix
+	What     string   `json:"what"` // metric, label or "verdict"
+	Verdict  Verdict  `json:"verdict"`
+	Severity Severity `json:"severity"`
+	Reason   string   `json:"reason"`
 }
 
 // exactLabels are facts of an arm that a change must not move by itself.
@@ -166,37 +176,49 @@ var exactLabels = []string{LabelTLSVersion, LabelGroup, LabelCipher, LabelKey, L
 var mustStay = []string{"handshake.failed", "requests.failed", "handshake.full", "handshake.resumed", "cache.stale"}
 
 // GateExact compares the two sides of a run exactly. Whatever changed is a
-// REGRESSION, for the better too: nobody has explained it.
-func (r *Result) GateExact() ([]ExactJudgement, error) {
+// REGRESSION, for the better too: nobody has explained it. severity is of a
+// metric or label of an arm; nil has everything block.
+func (r *Result) GateExact(severity func(a *Arm, what string) Severity) ([]ExactJudgement, error) {
 	names, sides, err := r.GateArms()
 	if err != nil {
 		return nil, err
 	}
 	var out []ExactJudgement
 	for _, name := range names {
+		from := len(out)
 		base, head := sides[name][0], sides[name][1]
-		for _, m := range metrics {
-			if m.Kind == Exact {
-				out = append(out, exactValue(name, m, base.Metrics[m.Name], head.Metrics[m.Name])...)
-			}
-		}
-		for _, counter := range mustStay {
-			b, h := base.Metrics[counter], head.Metrics[counter]
-			if b.N > 0 && h.N > 0 && (b.Value == 0) != (h.Value == 0) {
-				out = append(out, ExactJudgement{name, counter, Regression, fmt.Sprintf("was %g, is %g", b.Value, h.Value)})
-			}
-		}
-		for _, label := range exactLabels {
-			if b, h := base.Labels[label], head.Labels[label]; b != h {
-				out = append(out, ExactJudgement{name, label, Regression, fmt.Sprintf("was %q, is %q", b, h)})
-			}
+		out = append(out, exactArm(name, base, head)...)
+		for i := from; i < len(out) && severity != nil; i++ {
+			out[i].Severity = severity(head, out[i].What)
 		}
 	}
 	return out, nil
 }
 
+// exactArm compares two arms that should be the same.
+func exactArm(name string, base, head *Arm) []ExactJudgement {
+	var out []ExactJudgement
+	for _, m := range metrics {
+		if m.Kind == Exact {
+			out = append(out, exactValue(name, m, base.Metrics[m.Name], head.Metrics[m.Name])...)
+		}
+	}
+	for _, counter := range mustStay {
+		b, h := base.Metrics[counter], head.Metrics[counter]
+		if b.N > 0 && h.N > 0 && (b.Value == 0) != (h.Value == 0) {
+			out = append(out, ExactJudgement{name, counter, Regression, Blocks, fmt.Sprintf("was %g, is %g", b.Value, h.Value)})
+		}
+	}
+	for _, label := range exactLabels {
+		if b, h := base.Labels[label], head.Labels[label]; b != h {
+			out = append(out, ExactJudgement{name, label, Regression, Blocks, fmt.Sprintf("was %q, is %q", b, h)})
+		}
+	}
+	return out
+}
+
 func exactValue(name string, m Metric, base, head Value) []ExactJudgement {
-	j := ExactJudgement{Name: name, What: m.Name, Verdict: GatePassed, Reason: "the same"}
+	j := ExactJudgement{Name: name, What: m.Name, Verdict: GatePassed, Severity: Blocks, Reason: "the same"}
 	switch {
 	case base.N == 0 && head.N == 0:
 		return nil
@@ -236,15 +258,15 @@ func GateAttempts(base, head *Result) []ExactJudgement {
 		before, after := b[key], h[key]
 		switch {
 		case before == nil || after == nil:
-			out = append(out, ExactJudgement{key, "verdict", Regression, "the row is on one side only"})
+			out = append(out, ExactJudgement{key, "verdict", Regression, Blocks, "the row is on one side only"})
 		case before.Measured != after.Measured || before.Stage != after.Stage || before.OK && !after.OK:
-			out = append(out, ExactJudgement{key, "verdict", Regression, fmt.Sprintf("was %s, is %s", rowWords(before), rowWords(after))})
+			out = append(out, ExactJudgement{key, "verdict", Regression, Blocks, fmt.Sprintf("was %s, is %s", rowWords(before), rowWords(after))})
 		default:
 			same++
 		}
 	}
 	if same > 0 {
-		out = append(out, ExactJudgement{"bypass", "verdict", GatePassed, fmt.Sprintf("%s came out the same", counted(same, "row", "rows"))})
+		out = append(out, ExactJudgement{"bypass", "verdict", GatePassed, Blocks, fmt.Sprintf("%s came out the same", counted(same, "row", "rows"))})
 	}
 	return out
 }
@@ -255,4 +277,17 @@ func rowWords(b *BypassRow) string {
 		words += ", which is not as predicted"
 	}
 	return words
+}
+
+// Unstable marks the failures that a second run of both matrices did not
+// show: they fail as well, because a verdict that depends on luck is none.
+func Unstable(first, again []ExactJudgement) []ExactJudgement {
+	out := slices.Clone(first)
+	for k := range out {
+		j := &out[k]
+		if j.Fails() && !slices.ContainsFunc(again, func(o ExactJudgement) bool { return o.Fails() && o.Name == j.Name }) {
+			j.Reason += "; a second run did not show it: the verdict is unstable"
+		}
+	}
+	return out
 }

@@ -9,7 +9,8 @@
 // compares arms (compare: a list of axes) or makes attempts to bypass the edge
 // (bypass). expect lists what must hold, in an experiment or in the whole run.
 // claims lists what others say, each with an expectation that holds where they
-// are right; it fails nothing. A scenario without experiments is itself one
+// are right; it fails nothing. gate, at the top level, lists how much worse a gate
+// lets a metric become. A scenario without experiments is itself one
 // experiment without a name; its compare, bypass, expect and claims stand at the
 // top level.
 //

@@ -258,6 +258,17 @@ type Claim struct {
 	Path    string `yaml:"-"` // where it stands, for Scenario.Position: experiments[0].claims[1]
 }
 
+// GateRule says how much worse a gate lets one metric become. What is not
+// written is the default of the metric. The grammar is that of results.
+type GateRule struct {
+	Metric    string `yaml:"metric" required:"true" pattern:"line" doc:"The metric, with selectors where it is not of every arm, for example handshake.cpu.origin{auth=mtls}."`
+	Margin    string `yaml:"margin" pattern:"line" doc:"Worse by no more than this share is never a regression, for example 1%."`
+	Tolerance string `yaml:"tolerance" pattern:"line" doc:"A pass is shown to be worse by less than this share, for example 5%."`
+	Direction string `yaml:"direction" enum:"lower,higher" doc:"Which direction is better, where that is not the metric's own."`
+	Severity  string `yaml:"severity" enum:"block,report" doc:"block: a regression fails the gate. report: it is only shown, which is also how a change of something exact is explained."`
+	Path      string `yaml:"-"` // where it stands, for Scenario.Position: gate[1]
+}
+
 // document is the file as written, over the defaults.
 type document struct {
 	Version     int    `yaml:"version" required:"true" doc:"The version of this document format: 1."`
@@ -269,6 +280,7 @@ type document struct {
 	Bypass      *Bypass      `yaml:"bypass" doc:"The attempts of a scenario that has no experiments."`
 	Experiments []Experiment `yaml:"experiments" items:"1" doc:"The experiments; each overlays the settings of the top level."`
 	Expect      []Rule       `yaml:"expect" doc:"What must hold in the whole run; else it fails."`
+	Gate        []GateRule   `yaml:"gate" items:"1" doc:"How much worse originpull gate lets a metric become, where that is not the default."`
 	Claims      []Claim      `yaml:"claims" items:"1" doc:"What others say about the question; each is printed beside what was measured here."`
 }
 

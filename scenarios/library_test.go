@@ -16,6 +16,7 @@ func TestLibrary(t *testing.T) {
 		"handshake-resumption": "resumption 8",
 		"handshake-keys":       "tls13 10, tls12 6",
 		"chain-size":           "chain 8",
+		"gate-selftest":        "handshake 1",
 		"handshake-quic":       "handshake 8, caddy 6",
 		"handshake-servers":    "builtin 8, nginx 8, haproxy 8, apache 8, caddy 8",
 		"pool-reuse":           "short 3, long 3",

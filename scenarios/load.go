@@ -38,7 +38,8 @@ type Scenario struct {
 	Seed        uint64
 	Settings    // of the top level
 	Experiments []Experiment
-	Expect      []Rule  // of the whole document; empty when there are no named experiments
+	Expect      []Rule // of the whole document; empty when there are no named experiments
+	Gate        []GateRule
 	Claims      []Claim // of the whole document; empty when there are no named experiments
 	Digest      string  // "sha256:" and the hash of everything that is measured, --set included, but not comments, titles or layout
 	File        string
@@ -72,6 +73,7 @@ func Load(src Source) (*Scenario, error) {
 	} else {
 		s.Experiments, s.Expect, s.Claims = doc.Experiments, doc.Expect, doc.Claims
 	}
+	s.Gate = doc.Gate
 	d.experiments(s.Experiments)
 	d.setOnAxis(s.Experiments)
 	settleTrials(&doc.Settings, doc.Workload.Arrivals.Open())
@@ -217,6 +219,12 @@ func (r *Rule) decodeNode(d *decoder, n *yaml.Node, at spot) {
 func (c *Claim) decodeNode(d *decoder, n *yaml.Node, at spot) {
 	c.Path = at.path
 	d.structure(n, reflect.ValueOf(c).Elem(), at.path)
+}
+
+// decodeNode notes where the rule stands.
+func (r *GateRule) decodeNode(d *decoder, n *yaml.Node, at spot) {
+	r.Path = at.path
+	d.structure(n, reflect.ValueOf(r).Elem(), at.path)
 }
 
 // digest hashes the canonical form: resolved settings as JSON, in the order of

@@ -99,6 +99,9 @@ func (g generator) leaf(f field, t reflect.Type) map[string]any {
 	case Claim:
 		g.defs["claim"] = g.group(reflect.ValueOf(&Claim{}).Elem(), "claim")
 		return ref("claim")
+	case GateRule:
+		g.defs["gateRule"] = g.group(reflect.ValueOf(&GateRule{}).Elem(), "gateRule")
+		return ref("gateRule")
 	case Stage:
 		return g.group(reflect.New(t).Elem(), "")
 	case Axis:

@@ -45,6 +45,7 @@ func Compile(s *scenarios.Scenario) (*Plan, error) {
 	}
 	plan.Expect = c.rules(s.Expect, outline, "")
 	plan.Claims = c.claims(s.Claims, outline, "")
+	plan.Gate = c.gate(s.Gate, outline)
 	plan.PlannedSeconds += preparingSeconds
 	if len(c.problems) > 0 {
 		return nil, c.problems

@@ -28,7 +28,7 @@ func (r *run) startOrigin(ctx context.Context, start *Start) (originEnd, netip.A
 	}
 	name := "the origin of " + start.Arm.Name
 	start.QUIC = start.Arm.overQUIC()
-	p, err := r.cfg.startProcess(RoleOrigin, name, workerEnv())
+	p, err := r.cfg.of(&start.Arm).startProcess(RoleOrigin, name, workerEnv())
 	if err != nil {
 		return nil, netip.AddrPort{}, err
 	}

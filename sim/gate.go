@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/originpull/originpull/results"
+	"github.com/originpull/originpull/scenarios"
 )
 
 // Versus joins two plans of one scenario into one in which every arm stands
@@ -143,4 +144,39 @@ func trialPercentiles(m map[string]float64, t *armTrial) {
 			m[name] = v.Value
 		}
 	}
+}
+
+// gate checks the rules of the scenario's gate before anything starts.
+func (c *compiler) gate(rules []scenarios.GateRule, outline results.Outline) []results.GateRuleText {
+	var texts []results.GateRuleText
+	var parsed []results.ScopedRule
+	var paths []string
+	for _, rule := range rules {
+		text := results.GateRuleText{Metric: rule.Metric, Margin: rule.Margin, Tolerance: rule.Tolerance, Direction: rule.Direction, Severity: rule.Severity}
+		scoped, err := results.ParseGateRule(text)
+		if err != nil {
+			c.problem(rule.Path, "%v", err)
+			continue
+		}
+		texts, parsed, paths = append(texts, text), append(parsed, scoped), append(paths, rule.Path)
+	}
+	for i, err := range results.CheckGateRules(parsed, outline) {
+		if err != nil {
+			c.problem(paths[i], "%v", err)
+		}
+	}
+	return texts
+}
+
+// GateRules returns the plan's rules, which Compile has checked.
+func (p *Plan) GateRules() ([]results.ScopedRule, error) {
+	var rules []results.ScopedRule
+	for _, text := range p.Gate {
+		rule, err := results.ParseGateRule(text)
+		if err != nil {
+			return nil, fmt.Errorf("the rule of %s: %w", text.Metric, err)
+		}
+		rules = append(rules, rule)
+	}
+	return rules, nil
 }

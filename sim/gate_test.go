@@ -64,7 +64,7 @@ func TestVersusRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exact, err := result.GateExact()
+	exact, err := result.GateExact(nil)
 	if err != nil || len(exact) == 0 {
 		t.Fatalf("%v, %d exact comparisons", err, len(exact))
 	}

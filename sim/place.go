@@ -26,3 +26,6 @@ func (c *compiler) line(e *scenarios.Experiment) int {
 	_, line := c.scenario.Position(path)
 	return line
 }
+
+// Environment names this machine as results do.
+func Environment() map[string]string { return environment() }

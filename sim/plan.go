@@ -6,6 +6,7 @@ import (
 
 	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/origin"
+	"github.com/originpull/originpull/results"
 	"github.com/originpull/originpull/scenarios"
 )
 
@@ -37,16 +38,17 @@ const (
 // Plan is everything a run will do: resolved, seeded, every default written
 // out. It is plain JSON; credentials are named in it and never held.
 type Plan struct {
-	Protocol       int          `json:"protocol"`
-	Scenario       string       `json:"scenario"`
-	Title          string       `json:"title,omitempty"`
-	File           string       `json:"file,omitempty"` // of the scenario, as it was named; of an absolute path its last part
-	Digest         string       `json:"digest"`
-	Seed           uint64       `json:"seed"`
-	Experiments    []Experiment `json:"experiments"`
-	Expect         []string     `json:"expect,omitempty"`
-	Claims         []Claim      `json:"claims,omitempty"`
-	PlannedSeconds float64      `json:"plannedSeconds"` // what the run should take, preparation included
+	Protocol       int                    `json:"protocol"`
+	Scenario       string                 `json:"scenario"`
+	Title          string                 `json:"title,omitempty"`
+	File           string                 `json:"file,omitempty"` // of the scenario, as it was named; of an absolute path its last part
+	Digest         string                 `json:"digest"`
+	Seed           uint64                 `json:"seed"`
+	Experiments    []Experiment           `json:"experiments"`
+	Expect         []string               `json:"expect,omitempty"`
+	Claims         []Claim                `json:"claims,omitempty"`
+	Gate           []results.GateRuleText `json:"gate,omitempty"`
+	PlannedSeconds float64                `json:"plannedSeconds"` // what the run should take, preparation included
 }
 
 // Experiment is one question: arms that are measured together.

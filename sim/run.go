@@ -15,6 +15,9 @@ type Config struct {
 	// Worker is the command that starts a worker process; the role is
 	// appended to it. Required.
 	Worker []string
+	// BaseWorker starts the workers of arms on the base side of a gate of two
+	// builds: see Versus. nil is Worker.
+	BaseWorker []string
 	// Folder is an existing folder for what a run keeps beside its result:
 	// audit logs. Required.
 	Folder string

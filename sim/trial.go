@@ -149,7 +149,7 @@ func (r *run) startPair(ctx context.Context, p *pair, index int, lab *lab) error
 		return err
 	}
 	start.Credentials, start.Certificate, start.Audit, start.Source = credentials.edge, "", "", edgeAddress()
-	if p.edge, err = r.cfg.startProcess(RoleEdge, "the edge of "+p.arm.Name, workerEnv()); err != nil {
+	if p.edge, err = r.cfg.of(p.arm).startProcess(RoleEdge, "the edge of "+p.arm.Name, workerEnv()); err != nil {
 		return err
 	}
 	_, err = p.edge.ask(ctx, Command{Type: msgStart, Start: &start})

@@ -23,12 +23,22 @@ of the test, ten of them a look, three looks at most, and what looks worse is
 repeated on fresh trials before it is called worse.
 
   originpull gate handshake-cost --head-set edge.tls.group=p256
-  originpull gate ./mine.yaml --base-set origin.strategies= --head-set origin.strategies=mtls
+  originpull gate --selftest                     can this machine be trusted, and with what
+  originpull gate ./mine.yaml --base main --head HEAD
+  originpull gate ./mine.yaml --base ./originpull-1.0 --per-trial 2s
+
+A git ref is built with go build in a worktree of its own. This build drives
+both; one that speaks another worker protocol is named.
+
+A stored baseline (--save-baseline FILE, --baseline FILE) has exact things and
+the ratios that a run measures in itself; absolute times are never compared with
+it, and one of another scenario, CPU model or Go version is refused.
 
 Each metric is PASS, REGRESSION, IMPROVEMENT or INCONCLUSIVE. CPU and ratios
 block at 5 %; p50 is judged at 10 %, p90 at 25 %, p99 at 50 %, and only reported.
 Exact things (round trips, bytes, bypass verdicts) are compared exactly: any
-change is a REGRESSION.
+change is a REGRESSION. The scenario's gate list sets other margins, or explains
+a change with severity: report.
 
 Exit codes: 0 PASS or IMPROVEMENT, 3 REGRESSION, 4 INCONCLUSIVE (0 with
 --on-inconclusive=warn), 1 the measurement failed, 2 usage.`
@@ -36,7 +46,10 @@ Exit codes: 0 PASS or IMPROVEMENT, 3 REGRESSION, 4 INCONCLUSIVE (0 with
 // gateOptions is what a gate was asked for.
 type gateOptions struct {
 	sets, baseSets, headSets []string
+	base, head               string // a program or a git ref each; "" is this build
 	out                      string
+	saveBaseline, baseline   string // files
+	anyBaseline              bool   // also one of another scenario, CPU or Go
 	format                   string
 	warn                     bool    // an inconclusive gate exits 0
 	perTrial                 float64 // seconds of blocks
@@ -47,8 +60,8 @@ func init() {
 	register(func(s streams) *cobra.Command {
 		var o gateOptions
 		cmd := &cobra.Command{
-			Use: "gate SCENARIO", Short: "Say whether one side of a scenario got slower or leakier than the other", Long: gateHelp,
-			Args: checked(cobra.ExactArgs(1)),
+			Use: "gate SCENARIO | gate --selftest [SCENARIO]", Short: "Say whether one side of a scenario got slower or leakier than the other", Long: gateHelp,
+			Args: checked(cobra.MaximumNArgs(1)),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				v, err := settings(cmd)
 				if err != nil {
@@ -58,6 +71,8 @@ func init() {
 					return err
 				}
 				o.out, o.format = v.GetString("out"), v.GetString("format")
+				o.saveBaseline, o.baseline, o.anyBaseline = v.GetString("save-baseline"), v.GetString("baseline"), v.GetBool("any-baseline")
+				o.base, o.head = v.GetString("base"), v.GetString("head")
 				if !slices.Contains(report.GateFormats(), o.format) {
 					return usage(fmt.Errorf("unknown format %q: it is %s", o.format, strings.Join(report.GateFormats(), ", ")))
 				}
@@ -72,9 +87,29 @@ func init() {
 				default:
 					return usage(fmt.Errorf("unknown --on-inconclusive %q: it is fail or warn", on))
 				}
+				switch {
+				case v.GetBool("selftest") && len(args) == 0:
+					return selftest(cmd.Context(), s, selftestScenario, o)
+				case v.GetBool("selftest"):
+					return selftest(cmd.Context(), s, args[0], o)
+				case len(args) > 0 && o.saveBaseline != "" && o.baseline != "":
+					return usage(errors.New("--save-baseline and --baseline: a run is either the baseline or held against it"))
+				case len(args) > 0 && o.saveBaseline != "":
+					return saveBaseline(cmd.Context(), s, args[0], &o)
+				case len(args) > 0 && o.baseline != "":
+					return againstBaseline(cmd.Context(), s, args[0], &o)
+				case len(args) == 0:
+					return usage(errors.New("gate: name a scenario, or --selftest"))
+				}
 				return runGate(cmd.Context(), s, args[0], &o)
 			},
 		}
+		cmd.Flags().Bool("selftest", false, "gate the same against itself, then against itself with 5 % of CPU planted")
+		cmd.Flags().String("base", "", "program or git ref whose workers are base (default: this build)")
+		cmd.Flags().String("head", "", "program or git ref whose workers are head (default: this build)")
+		cmd.Flags().String("save-baseline", "", "run the scenario and keep its exact values and in-run ratios in this file")
+		cmd.Flags().String("baseline", "", "compare with what --save-baseline kept")
+		cmd.Flags().Bool("any-baseline", false, "take a baseline of another scenario, CPU model or Go version")
 		cmd.Flags().StringArrayVar(&o.sets, "set", nil, "override a value on both sides, as path=value (repeatable)")
 		cmd.Flags().StringArrayVar(&o.baseSets, "base-set", nil, "override a value of base (repeatable)")
 		cmd.Flags().StringArrayVar(&o.headSets, "head-set", nil, "override a value of head (repeatable)")
@@ -93,7 +128,9 @@ type gate struct {
 	o          *gateOptions
 	base, head *sim.Plan
 	joined     *sim.Plan
-	worker     []string
+	rules      []results.ScopedRule // of head: a pull request may change what it promises
+	worker     []string             // of head, and of what both sides share
+	baseWorker []string
 	folder     string
 	runs       int // kept so far
 	report     results.GateReport
@@ -101,30 +138,53 @@ type gate struct {
 }
 
 func runGate(ctx context.Context, s streams, name string, o *gateOptions) error {
+	g, err := newGate(s, name, o)
+	if err != nil {
+		return err
+	}
+	if g.folder, err = runFolder(o.out, "gate-"+g.base.Scenario, time.Now()); err != nil {
+		return usage(err)
+	}
+	if err := g.measure(ctx); err != nil {
+		return err
+	}
+	return g.finish()
+}
+
+// newGate compiles both sides; nothing is started.
+func newGate(s streams, name string, o *gateOptions) (*gate, error) {
 	g := &gate{s: s, o: o}
 	var err error
 	if g.base, err = compile(name, slices.Concat(o.sets, o.baseSets)); err != nil {
-		return exitError{code: exitUsage, err: fmt.Errorf("base: %w", err)}
+		return nil, exitError{code: exitUsage, err: fmt.Errorf("base: %w", err)}
 	}
 	if g.head, err = compile(name, slices.Concat(o.sets, o.headSets)); err != nil {
-		return exitError{code: exitUsage, err: fmt.Errorf("head: %w", err)}
+		return nil, exitError{code: exitUsage, err: fmt.Errorf("head: %w", err)}
 	}
 	if g.joined, err = sim.Versus(g.base, g.head); err != nil {
-		return usage(fmt.Errorf("base and head cannot be compared: %w", err))
+		return nil, usage(fmt.Errorf("base and head cannot be compared: %w", err))
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return failed(fmt.Errorf("finding this program, to start workers: %w", err))
+	if g.rules, err = g.head.GateRules(); err != nil {
+		return nil, usage(err)
 	}
-	g.worker = []string{self, "worker"}
-	now := time.Now()
-	if g.folder, err = runFolder(o.out, "gate-"+g.base.Scenario, now); err != nil {
-		return usage(err)
+	return g, nil
+}
+
+// measure runs the gate into its folder and concludes.
+func (g *gate) measure(ctx context.Context) error {
+	var builds [2]build
+	for i, name := range []string{g.o.base, g.o.head} {
+		var err error
+		if builds[i], err = findBuild(ctx, []string{results.GateBase, results.GateHead}[i], name, g.folder); err != nil {
+			return usage(err)
+		}
 	}
+	g.baseWorker, g.worker = builds[0].worker, builds[1].worker
+	started := time.Now()
 	g.report = results.GateReport{
-		Schema: results.GateSchemaName, Started: now.UTC().Truncate(time.Millisecond),
+		Schema: results.GateSchemaName, Started: started.UTC().Truncate(time.Millisecond),
 		Scenario: results.Scenario{Name: g.base.Scenario, Title: g.base.Title, File: g.base.File, Digest: g.base.Digest, Seed: g.base.Seed},
-		Base:     sideWords(o.baseSets), Head: sideWords(o.headSets), Environment: map[string]string{},
+		Base:     sideWords(builds[0], g.o.baseSets), Head: sideWords(builds[1], g.o.headSets), Environment: map[string]string{},
 		Judgements: []results.Judgement{}, Exact: []results.ExactJudgement{},
 	}
 	g.watch = startWatch()
@@ -135,16 +195,16 @@ func runGate(ctx context.Context, s streams, name string, o *gateOptions) error 
 		return failed(err)
 	}
 	g.report.Noise = g.watch.end(g.report.Environment)
-	g.report.Elapsed = time.Since(now).Seconds()
+	g.report.Elapsed = time.Since(started).Seconds()
 	g.report.Conclude()
-	return g.finish()
+	return nil
 }
 
-func sideWords(sets []string) string {
+func sideWords(b build, sets []string) string {
 	if len(sets) == 0 {
-		return "the scenario as it is"
+		return b.words + ", the scenario as it is"
 	}
-	return strings.Join(sets, ", ")
+	return b.words + ", " + strings.Join(sets, ", ")
 }
 
 // measureAll compares exact things first: they are quick, and nothing timed
@@ -158,7 +218,7 @@ func (g *gate) measureAll(ctx context.Context) error {
 	}
 	first := true
 	measure := func(trials int) ([]results.GateSample, error) {
-		result, err := g.run(ctx, g.joined.WithTrials(trials, g.o.perTrial, g.runs), "base and head in turn")
+		result, err := g.run(ctx, g.worker, g.joined.WithTrials(trials, g.o.perTrial, g.runs), "base and head in turn")
 		if err != nil {
 			return nil, err
 		}
@@ -166,16 +226,16 @@ func (g *gate) measureAll(ctx context.Context) error {
 		g.watch.blocks(result)
 		if first {
 			first = false
-			exact, err := result.GateExact()
+			exact, err := result.GateExact(results.SeverityOf(g.rules))
 			if err != nil {
 				return nil, err
 			}
 			g.report.Exact = append(g.report.Exact, exact...)
-			if slices.ContainsFunc(exact, func(j results.ExactJudgement) bool { return j.Verdict == results.Regression }) {
+			if slices.ContainsFunc(exact, func(j results.ExactJudgement) bool { return j.Fails() }) {
 				return nil, errDecided
 			}
 		}
-		return result.GateSamples(results.DefaultRules)
+		return result.GateSamples(results.RulesOf(g.rules))
 	}
 	judged, err := results.Gate{}.Run(measure, g.seen)
 	if errors.Is(err, errDecided) {
@@ -196,23 +256,39 @@ func (g *gate) attempts(ctx context.Context) error {
 	if !has && !also {
 		return nil
 	}
-	before, err := g.run(ctx, base, "bypass attempts of base")
+	judged, err := g.matrices(ctx, base, head)
 	if err != nil {
 		return err
 	}
-	after, err := g.run(ctx, head, "bypass attempts of head")
-	if err != nil {
-		return err
+	if slices.ContainsFunc(judged, func(j results.ExactJudgement) bool { return j.Fails() }) {
+		again, err := g.matrices(ctx, base, head)
+		if err != nil {
+			return err
+		}
+		judged = results.Unstable(judged, again)
 	}
-	if !before.Complete || !after.Complete {
-		return errors.New("the bypass attempts did not come to their end")
-	}
-	g.report.Exact = append(g.report.Exact, results.GateAttempts(before, after)...)
+	g.report.Exact = append(g.report.Exact, judged...)
 	return nil
 }
 
+// matrices runs the attempts of both sides and compares them.
+func (g *gate) matrices(ctx context.Context, base, head *sim.Plan) ([]results.ExactJudgement, error) {
+	before, err := g.run(ctx, g.baseWorker, base, "bypass attempts of base")
+	if err != nil {
+		return nil, err
+	}
+	after, err := g.run(ctx, g.worker, head, "bypass attempts of head")
+	if err != nil {
+		return nil, err
+	}
+	if !before.Complete || !after.Complete {
+		return nil, errors.New("the bypass attempts did not come to their end")
+	}
+	return results.GateAttempts(before, after), nil
+}
+
 // run measures a plan and keeps its result beneath the gate's folder.
-func (g *gate) run(ctx context.Context, plan *sim.Plan, what string) (*results.Result, error) {
+func (g *gate) run(ctx context.Context, worker []string, plan *sim.Plan, what string) (*results.Result, error) {
 	g.runs++
 	folder := filepath.Join(g.folder, fmt.Sprintf("%02d", g.runs))
 	if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -220,7 +296,7 @@ func (g *gate) run(ctx context.Context, plan *sim.Plan, what string) (*results.R
 	}
 	p := &progress{w: g.s.err, terminal: isTerminal(g.s.err)}
 	_, _ = fmt.Fprintf(g.s.err, "originpull: gate: %s, about %.0f s\n", what, plan.PlannedSeconds)
-	result, err := sim.Run(ctx, plan, sim.Config{Worker: g.worker, Folder: folder, Progress: p.show})
+	result, err := sim.Run(ctx, plan, sim.Config{Worker: worker, BaseWorker: g.baseWorker, Folder: folder, Progress: p.show})
 	p.end()
 	if result == nil {
 		return nil, err
@@ -242,11 +318,16 @@ func (g *gate) seen(judgements []results.Judgement) {
 
 const gateFile = "gate.json"
 
-// finish keeps and prints the gate, and turns its verdict into an exit code.
-func (g *gate) finish() error {
-	keepErr := writeWhole(filepath.Join(g.folder, gateFile), func(f *os.File) error {
+// keep writes the gate's own document beside those of its runs.
+func (g *gate) keep() error {
+	return writeWhole(filepath.Join(g.folder, gateFile), func(f *os.File) error {
 		return report.RenderGate(f, "json", &g.report, report.Options{})
 	})
+}
+
+// finish keeps and prints the gate, and turns its verdict into an exit code.
+func (g *gate) finish() error {
+	keepErr := g.keep()
 	g.o.render.Width = terminalWidth(g.s.out)
 	if err := report.RenderGate(g.s.out, g.o.format, &g.report, g.o.render); err != nil {
 		return failed(err)

@@ -13,11 +13,11 @@ import (
 
 // gateFormats are the formats of a gate.
 var gateFormats = map[string]func(*bytes.Buffer, *results.GateReport, Options) error{
-	"json": gateJSON, "markdown": gateMarkdown, "table": gateTable,
+	"json": gateJSON, "junit": gateJUnit, "markdown": gateMarkdown, "table": gateTable,
 }
 
 // GateFormats lists the formats of a gate by name.
-func GateFormats() []string { return []string{"json", "markdown", "table"} }
+func GateFormats() []string { return []string{"json", "junit", "markdown", "table"} }
 
 // RenderGate writes a gate in the named format, in one write.
 func RenderGate(w io.Writer, name string, g *results.GateReport, o Options) error {
@@ -121,6 +121,10 @@ func gateExact(p *page, g *results.GateReport) {
 			same++
 			continue
 		}
+		if !j.Fails() {
+			p.item("changed", 10, yellow, j.Name+": "+j.What+" "+j.Reason+" (reported only)")
+			continue
+		}
 		p.item(string(j.Verdict), 10, red, j.Name+": "+j.What+" "+j.Reason)
 	}
 	if same > 0 {
@@ -155,4 +159,34 @@ func gateMarkdown(out *bytes.Buffer, g *results.GateReport, _ Options) error {
 		fmt.Fprintf(out, "\n- ⚠️ %s\n", md(reason))
 	}
 	return nil
+}
+
+// gateJUnit writes a case for each judgement. What is inconclusive, or only
+// reported, is skipped; a machine that was too noisy skips what is timed.
+func gateJUnit(out *bytes.Buffer, g *results.GateReport, _ Options) error {
+	s := junitSuite{Name: "gate", Time: fmt.Sprintf("%.3f", g.Elapsed), Timestamp: g.Started.UTC().Format("2006-01-02T15:04:05")}
+	add := func(name string, fails, skips bool, reason string) {
+		c := junitCase{Name: name, ClassName: "originpull." + g.Scenario.Name + ".gate", Time: "0"}
+		switch {
+		case fails:
+			c.Failure = &junitMessage{Message: reason, Text: reason}
+		case skips:
+			c.Skipped = &junitMessage{Message: reason}
+		}
+		s.Tests, s.Failures, s.Skipped = s.Tests+1, s.Failures+one(fails), s.Skipped+one(skips && !fails)
+		s.Cases = append(s.Cases, c)
+	}
+	for _, j := range g.Exact {
+		add(j.Name+": "+j.What, j.Fails(), j.Verdict == results.Regression, j.Reason)
+	}
+	for _, j := range g.Judgements {
+		reason := fmt.Sprintf("%s: %s: %s", j.Verdict, changeWords(j.Estimate), j.Reason)
+		open := j.Verdict == results.Undecided || j.Verdict == results.Regression
+		fails := j.Verdict == results.Regression && j.Rule.Severity == results.Blocks && len(g.Noise) == 0
+		add(j.Name+": "+j.Rule.Metric, fails, open || len(g.Noise) > 0, reason)
+	}
+	if g.Verdict == results.Undecided && s.Skipped == 0 {
+		add("verdict", false, true, g.Why)
+	}
+	return writeJUnit(out, junitSuites{Name: g.Scenario.Name, Tests: s.Tests, Failures: s.Failures, Skipped: s.Skipped, Suites: []junitSuite{s}})
 }

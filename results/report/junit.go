@@ -76,6 +76,10 @@ func junit(out *bytes.Buffer, r *results.Result, _ Options) error {
 		all.Tests, all.Failures, all.Errors, all.Skipped = all.Tests+s.Tests, all.Failures+s.Failures, all.Errors+s.Errors, all.Skipped+s.Skipped
 		all.Suites = append(all.Suites, s)
 	}
+	return writeJUnit(out, all)
+}
+
+func writeJUnit(out *bytes.Buffer, all junitSuites) error {
 	out.WriteString(xml.Header)
 	e := xml.NewEncoder(out)
 	e.Indent("", "  ")
