@@ -92,6 +92,8 @@ func (g generator) leaf(f field, t reflect.Type) map[string]any {
 		return map[string]any{"anyOf": []any{map[string]any{"type": "string", "pattern": durationPattern}, map[string]any{"const": 0}}}
 	case ByteSize:
 		return map[string]any{"anyOf": []any{map[string]any{"type": "string", "pattern": byteSizePattern}, map[string]any{"type": "integer", "minimum": 0}}}
+	case Bandwidth:
+		return map[string]any{"type": "string", "pattern": bandwidthPattern}
 	case Rate:
 		return map[string]any{"type": "string", "pattern": ratePattern}
 	case Rule:

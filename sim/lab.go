@@ -157,6 +157,9 @@ func policySettings(s *scenarios.Settings) origin.Settings {
 		RevocationList: credEdge,
 		Pin:            origin.Pin(s.Origin.MTLS.Pin),
 	}
+	if s.Link.Distant() {
+		settings.EdgeAddresses = nearPrefixes()
+	}
 	if !s.Origin.MTLS.Revocation {
 		settings.RevocationList = ""
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/originpull/originpull/edge"
 	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/results"
+	"github.com/originpull/originpull/wire"
 )
 
 // maxInFlight bounds how many viewers of an open loop wait at once. Arrivals
@@ -39,7 +40,9 @@ type edgeWorker struct {
 	spent    time.Duration // CPU of the generator in the last block
 	key      crypto.Signer // of the edge's own certificate; nil where there is none
 	ballast  []byte
-	mu       sync.Mutex // guards objects in a closed loop with several viewers
+	network  wire.Network  // what the edge dials over; nil: loopback
+	apart    time.Duration // round-trip time of that; 0: none to speak of
+	mu       sync.Mutex    // guards objects in a closed loop with several viewers
 }
 
 func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
@@ -48,11 +51,12 @@ func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
 		return Answer{}, err
 	}
 	w.arm = s.Arm
+	asked.Edge.Target.Dialer.Network = w.network
 	if w.edge, err = edge.NewDistribution(asked); err != nil {
 		return Answer{}, err
 	}
 	w.recorder = newPullRecorder(s.Arm)
-	if load := &s.Arm.Settings.Workload; load.Realtime && load.Arrivals.Open() {
+	if load := &s.Arm.Settings.Workload; load.Realtime && load.Arrivals.Open() && !s.Arm.distant() {
 		given := "SCHED_FIFO"
 		if err := realtime(); err != nil {
 			given = "not given: " + err.Error()
@@ -184,10 +188,27 @@ func (w *edgeWorker) closedLoop(ctx context.Context, until time.Time) {
 		return
 	}
 	var wg sync.WaitGroup
-	for range viewers {
-		wg.Go(func() { w.viewer(ctx, until) })
+	for i := range viewers {
+		wg.Go(func() {
+			w.stagger(ctx, i, viewers)
+			w.viewer(ctx, until)
+		})
 	}
 	wg.Wait()
+}
+
+// stagger keeps viewers from marching in step over a distance: each would wait
+// for the others' CPU in every round trip.
+func (w *edgeWorker) stagger(ctx context.Context, i, of int) {
+	if w.apart == 0 {
+		return
+	}
+	timer := time.NewTimer(w.apart * time.Duration(i) / time.Duration(of))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 func (w *edgeWorker) viewer(ctx context.Context, until time.Time) {
