@@ -73,7 +73,7 @@ type Edge struct {
 	Protocol string `yaml:"protocol" json:"protocol" enum:"h1,h2,h3" doc:"The HTTP version towards the origin. h2 carries several requests on a connection at once, as many as the origin allows, and needs TLS. h3 runs over QUIC, on the UDP port of the same number, and has no TLS 1.2."`
 	Pool     Pool   `yaml:"pool" json:"pool" doc:"The edge's pool of connections to the origin."`
 	Cache    Cache  `yaml:"cache" json:"cache" doc:"The edge's cache, one at every point of presence."`
-	Pops     int    `yaml:"pops" json:"pops" min:"1" max:"1000" doc:"How many points of presence there are, each with a cache and pools of its own. Viewers are spread evenly over them."`
+	Pops     Pops   `yaml:"pops" json:"pops" min:"1" max:"1000" doc:"How many points of presence there are, each with a cache and pools of its own. Viewers are spread evenly over them. Or a list of them, each with a name and an rtt of its own: [{name: fra, rtt: 8ms}]."`
 	Servers  int    `yaml:"servers" json:"servers" min:"1" max:"100" doc:"The servers of one point of presence, over which its viewers are spread evenly."`
 	Workers  int    `yaml:"workers" json:"workers" min:"0" max:"1000" doc:"The worker processes of one point of presence, spread over its servers as evenly as it goes; 0 is one for each server. They matter for edge.pool.scope: worker."`
 	Shield   Shield `yaml:"shield" json:"shield" doc:"A tier between the points of presence and the origin, the only one that dials the origin."`
@@ -296,7 +296,7 @@ func newDocument() *document {
 		Edge: Edge{
 			TLS:      TLS{Version: "1.3", Group: "x25519", Verify: true, Unasked: "continue"},
 			Protocol: "h1",
-			Pops:     1, Servers: 1,
+			Pops:     Pops{Count: 1}, Servers: 1,
 
 			Preset:   NoPreset,
 			Identity: "own",
@@ -322,7 +322,7 @@ func newDocument() *document {
 // Defaults returns what every setting is when nobody says otherwise.
 func Defaults() Settings {
 	s := newDocument().Settings
-	s.Link.settle()
+	s.settleLink()
 	settleTrials(&s, s.Workload.Arrivals.Open())
 	return s
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -12,22 +13,24 @@ import (
 // loopback interface.
 func (l *Link) Distant() bool { return l.Kind != "" && l.Kind != "direct" }
 
-// settle writes the default of the kind, which depends on the rest.
-func (l *Link) settle() {
+// settleLink writes the default of the kind, which depends on the rest.
+func (s *Settings) settleLink() {
+	l := &s.Link
+	far := slices.ContainsFunc(s.Edge.Pops.Named, func(p Pop) bool { return p.RTT != 0 })
 	if l.Kind != "" {
 		return
 	}
 	l.Kind = "direct"
-	if l.RTT != 0 || l.Jitter != 0 || l.Loss != 0 || l.Rate != 0 || l.Queue != 0 || l.MTU != 0 {
+	if far || l.RTT != 0 || l.Jitter != 0 || l.Loss != 0 || l.Rate != 0 || l.Queue != 0 || l.MTU != 0 {
 		l.Kind = "netstack"
 	}
 }
 
 // settleLinks writes the kind of link of an experiment and its cells.
 func (e *Experiment) settleLinks() {
-	e.Link.settle()
+	e.settleLink()
 	for i := range e.cells {
-		e.cells[i].Link.settle()
+		e.cells[i].settleLink()
 	}
 }
 

@@ -74,7 +74,7 @@ func Load(src Source) (*Scenario, error) {
 	}
 	d.experiments(s.Experiments)
 	d.setOnAxis(s.Experiments)
-	doc.Link.settle()
+	doc.settleLink()
 	settleTrials(&doc.Settings, doc.Workload.Arrivals.Open() || doc.Link.Distant())
 	d.quietly(func() { d.applyPreset(&Experiment{}, &Cell{}, &doc.Settings) })
 	s.Version, s.Name, s.Title, s.Seed, s.Settings = doc.Version, doc.Name, doc.Title, doc.Seed, doc.Settings

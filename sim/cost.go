@@ -116,6 +116,7 @@ func (r *run) collect(x *Experiment, arms []collected, rounds int) error {
 			return err
 		}
 	}
+	r.judgeLinks(x, arms)
 	r.comparePairs(x, arms, base)
 	return nil
 }
@@ -202,7 +203,9 @@ func (r *run) collectArm(x *Experiment, c *collected, base *collected) error {
 	if err := armMetrics(x, c, &arm); err != nil {
 		return fmt.Errorf("%s: %w", arm.Name, err)
 	}
-	r.linkFigures(c, &arm)
+	if err := r.linkFigures(c, &arm); err != nil {
+		return fmt.Errorf("%s: %w", arm.Name, err)
+	}
 	r.generator(c, &arm)
 	r.result.Arms = append(r.result.Arms, arm)
 	return nil

@@ -10,17 +10,19 @@ import (
 
 	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/origin"
-	"github.com/originpull/originpull/results"
 	"github.com/originpull/originpull/scenarios"
 	"github.com/originpull/originpull/wire"
 )
 
-// Where the two ends of a distance are: addresses for documentation (RFC
-// 5737), which exist on the link alone.
-var (
-	farAddress  = netip.MustParseAddrPort("192.0.2.80:443")
-	nearAddress = netip.MustParseAddr("198.51.100.1")
-)
+// farAddress is where the origin is at the end of every distance: an address
+// for documentation (RFC 5737), which exists on the link alone.
+var farAddress = netip.MustParseAddrPort("192.0.2.80:443")
+
+// nearAddress is a point of presence's, of which there are fewer than 255. Each
+// has its own: to the origin, two connections from one port would be one.
+func nearAddress(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + i)})
+}
 
 // nearPrefixes is what an allowlist at the far end of a distance lets in.
 func nearPrefixes() []netip.Prefix {
@@ -66,10 +68,6 @@ type LinkSummary struct {
 	Overflow int64         `json:"overflow"`
 	Reasons  []string      `json:"reasons,omitempty"` // why latency is not valid
 	Warnings []string      `json:"warnings,omitempty"`
-}
-
-func newLinkSummary(l wire.Link, found wire.Calibration) *LinkSummary {
-	return &LinkSummary{Kind: l.Kind, Nominal: found.Nominal, Realised: found.Realised}
 }
 
 // add takes in one block.
@@ -134,8 +132,11 @@ func (x *Experiment) blockOf(a *Arm) float64 {
 	if x.Kind != Handshakes || !a.distant() {
 		return x.Block
 	}
-	return max(x.Block, leastTurns*mostTurns*time.Duration(a.Settings.Link.RTT).Seconds())
+	return max(x.Block, leastTurns*mostTurns*a.farthest().Seconds())
 }
+
+// farthest is the longest round trip of an arm.
+func (a *Arm) farthest() time.Duration { return slices.Max(a.Settings.Distances()) }
 
 // distantSeconds is what the blocks of one trial take where arms have a
 // distance: those measured together take as long as the longest of them.
@@ -143,9 +144,10 @@ func (x *Experiment) distantSeconds() (total float64) {
 	for some := range slices.Chunk(x.Arms, x.together()) {
 		longest := 0.0
 		for i := range some {
-			rtt := time.Duration(some[i].Settings.Link.RTT).Seconds()
+			rtt := some[i].farthest().Seconds()
 			// Calibration, the last exchanges of warm-up and block, and goodbye.
-			longest = max(longest, x.blockOf(&some[i])+(calibrationTurns+mostTurns+mostTurns+1)*rtt)
+			calibrating := float64(calibrationTurns * len(some[i].Settings.Distances()))
+			longest = max(longest, x.blockOf(&some[i])+(calibrating+mostTurns+mostTurns+1)*rtt)
 		}
 		total += longest
 	}
@@ -171,8 +173,23 @@ func (c *compiler) link(e *scenarios.Experiment) {
 		for _, p := range linkOf(&cell.Link, 0).Problems() {
 			problem(cell, "link."+p.Field, p.Problem)
 		}
+		for _, pop := range cell.Edge.Pops.Named {
+			far := linkOf(&cell.Link, 0)
+			far.RTT = time.Duration(pop.RTT)
+			for _, p := range far.Problems() {
+				if p.Field == "rtt" || p.Field == "jitter" {
+					problem(cell, "edge.pops", pop.Name+": "+p.Problem)
+				}
+			}
+		}
 		if !cell.Link.Distant() {
 			continue
+		}
+		if len(cell.Edge.Pops.Named) > 0 && cell.Edge.Shield.Enabled {
+			problem(cell, "edge.shield.enabled", "with a shield no point of presence dials the origin, so that none has a distance to it: give a number of edge.pops and a link.rtt, or remove the shield")
+		}
+		if len(cell.Edge.Pops.Named) > 1 && cell.Edge.Protocol == string(pool.H3) {
+			problem(cell, "edge.protocol", "points of presence with distances of their own speak h1 or h2: use one of them, or a number of edge.pops")
 		}
 		if kind, known := wire.KindOf(cell.Link.Kind); known && !kind.Packets && cell.Edge.Protocol == string(pool.H3) {
 			problem(cell, "link.kind", "a "+kind.Name+" link carries no datagrams: h3 needs direct, netstack or tun")
@@ -203,84 +220,3 @@ func missingLink(x *Experiment) string {
 	}
 	return ""
 }
-
-// linkFigures are what trials of an arm on a link say of it, and of the round
-// trips that its connections took: their times over the realised RTT. On
-// loopback those are counted in turns; here a window that has to open costs a
-// round trip without one.
-func (r *run) linkFigures(c *collected, arm *results.Arm) {
-	sum, err := c.links()
-	if err != nil || sum == nil {
-		return
-	}
-	link := &c.arm.Settings.Link
-	arm.Labels[results.LabelLink] = sum.Kind + ", rtt " + link.RTT.String()
-	if link.Loss > 0 {
-		arm.Labels[results.LabelLink] += fmt.Sprintf(", loss %g %%", 100*link.Loss)
-	}
-	if link.Rate > 0 {
-		arm.Labels[results.LabelLink] += ", " + link.Rate.String()
-	}
-	arm.Labels[results.EnvMaxProcs] = hopProcs
-	n := len(c.trials)
-	for name, v := range map[string]float64{
-		results.MetricLinkNominal: milliseconds(sum.Nominal), results.MetricLinkRealised: milliseconds(sum.Realised),
-		results.MetricLinkLateP50: milliseconds(sum.LateP50), results.MetricLinkLateP99: milliseconds(sum.LateP99),
-		results.MetricLinkDrops: float64(sum.Lost + sum.Overflow),
-	} {
-		arm.Metrics[name] = results.NewValue(name, v, n)
-	}
-	for times, rtts := range map[string]string{timeHandshake: results.MetricHandshakeRTTs, timeFirstByte: results.MetricFirstByteRTTs} {
-		delete(arm.Metrics, rtts) // turns, if anything
-		median, have := arm.Metrics[times+".p50"]
-		if have && median.N > 0 && sum.Realised > 0 {
-			v := results.NewValue(rtts, median.Value/milliseconds(sum.Realised), median.N)
-			v.Kind = results.Time // never compared bit for bit
-			arm.Metrics[rtts] = v
-		}
-	}
-	v := &r.result.Validity
-	for _, reason := range sum.Reasons {
-		v.Valid = false
-		v.Warnings = append(v.Warnings, c.arm.Name+": "+reason)
-	}
-	for _, warning := range sum.Warnings {
-		v.Warnings = append(v.Warnings, c.arm.Name+": "+warning)
-	}
-}
-
-// links sums up the links of an arm's trials: the mean of their realised round
-// trips, the worst lateness. It is nil where there are none.
-func (c *collected) links() (*LinkSummary, error) {
-	var sum *LinkSummary
-	n := 0
-	for i := range c.trials {
-		s := c.trials[i].link
-		if s == nil {
-			continue
-		}
-		if n++; sum == nil {
-			sum = &LinkSummary{Kind: s.Kind, Nominal: s.Nominal}
-		}
-		sum.Realised += s.Realised
-		sum.LateP50, sum.LateP99 = max(sum.LateP50, s.LateP50), max(sum.LateP99, s.LateP99)
-		sum.Packets, sum.Lost, sum.Overflow = sum.Packets+s.Packets, sum.Lost+s.Lost, sum.Overflow+s.Overflow
-		for _, reason := range s.Reasons {
-			if !slices.Contains(sum.Reasons, reason) {
-				sum.Reasons = append(sum.Reasons, reason)
-			}
-		}
-		for _, warning := range s.Warnings {
-			if !slices.Contains(sum.Warnings, warning) {
-				sum.Warnings = append(sum.Warnings, warning)
-			}
-		}
-	}
-	if sum == nil {
-		return nil, nil
-	}
-	sum.Realised /= time.Duration(n)
-	return sum, nil
-}
-
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -156,3 +156,32 @@ compare: [{axis: link.rtt, values: [10ms, 100ms, 200ms, 400ms, 20ms]}]
 		t.Errorf("%v seconds, want %v", x.Seconds, want)
 	}
 }
+
+// TestPopsHaveDistancesOfTheirOwn: each has a path, and figures of its own.
+func TestPopsHaveDistancesOfTheirOwn(t *testing.T) {
+	result := mustRun(t, compileText(t, `
+version: 1
+name: pops
+origin: {strategies: [allowlist, mtls]}
+edge: {pops: [{name: near, rtt: 10ms}, {name: far, rtt: 60ms}], pool: {reuse: false}}
+workload: {duration: 1s, warmup: 20ms, objects: {model: one}}
+`))
+	a := &result.Arms[0]
+	if a.Error != "" || !result.Validity.Reconciled || len(a.Pops) != 2 {
+		t.Fatalf("%s, %+v, %+v", a.Error, result.Validity, a.Pops)
+	}
+	samples := 0
+	for i, rtt := range []float64{10, 60} {
+		pop := a.Pops[i]
+		if m := pop.Metrics; m[results.MetricLinkNominal].Value != rtt || m[results.MetricLinkRealised].Value < rtt || m["latency.p50"].Value < 3*rtt || m["firstbyte.p50"].Value < 3*rtt {
+			t.Errorf("%s: %+v", pop.Name, m)
+		}
+		samples += pop.Metrics["latency.p50"].N
+	}
+	if want := int(a.Metrics["requests.count"].Value); samples != want || a.Metrics["latency.p50"].N != want {
+		t.Errorf("%d pulls at points of presence, %d in all", samples, want)
+	}
+	if _, have := a.Metrics[results.MetricLinkRealised]; have {
+		t.Error("there are two links, and one figure of them")
+	}
+}

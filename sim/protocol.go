@@ -94,7 +94,7 @@ type Answer struct {
 	Floor     *Floor         `json:"floor,omitempty"`
 	Edge      *EdgeSummary   `json:"edge,omitempty"`
 	Origin    *origin.Counts `json:"origin,omitempty"`
-	Link      *LinkSummary   `json:"link,omitempty"` // with the summary of a hop
+	Links     []LinkSummary  `json:"links,omitempty"` // with the summary of a hop, one for each path
 }
 
 // BlockDone is what one block achieved.

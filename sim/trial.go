@@ -46,10 +46,10 @@ type armTrial struct {
 	blocks []blockCost
 	edge   *EdgeSummary
 	origin *origin.Counts
-	floor  *Floor       // nil: not measured
-	err    error        // why the arm failed in this trial
-	noCPU  error        // why it has no CPU figures
-	link   *LinkSummary // nil: loopback
+	floor  *Floor        // nil: not measured
+	err    error         // why the arm failed in this trial
+	noCPU  error         // why it has no CPU figures
+	links  []LinkSummary // none: loopback
 }
 
 // blockCost is what one block cost, by the CPU clocks of the two processes.
@@ -281,7 +281,7 @@ func (p *pair) drain(ctx context.Context) {
 		p.fail(ctx, err)
 		return
 	}
-	p.trial.edge, p.trial.link = answer.Edge, answer.Link
+	p.trial.edge, p.trial.links = answer.Edge, answer.Links
 	if hop, is := p.origin.(*hopEnd); is {
 		hop.counts = answer.Origin
 	}

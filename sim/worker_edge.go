@@ -40,7 +40,7 @@ type edgeWorker struct {
 	spent    time.Duration // CPU of the generator in the last block
 	key      crypto.Signer // of the edge's own certificate; nil where there is none
 	ballast  []byte
-	network  wire.Network  // what the edge dials over; nil: loopback
+	sites    []wire.Dialer // how each point of presence dials over a distance; nil: loopback
 	apart    time.Duration // round-trip time of that; 0: none to speak of
 	mu       sync.Mutex    // guards objects in a closed loop with several viewers
 }
@@ -51,7 +51,11 @@ func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
 		return Answer{}, err
 	}
 	w.arm = s.Arm
-	asked.Edge.Target.Dialer.Network = w.network
+	if len(w.sites) == 1 {
+		asked.Edge.Target.Dialer = w.sites[0]
+	} else if len(w.sites) > 1 {
+		asked.Sites = w.sites
+	}
 	if w.edge, err = edge.NewDistribution(asked); err != nil {
 		return Answer{}, err
 	}

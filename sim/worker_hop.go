@@ -11,35 +11,54 @@ import (
 )
 
 // hopWorker is both ends of a hop with a distance, and the distance, in one
-// process: edge and built-in origin with a wire.Path between them.
+// process: edge and built-in origin with wire.Paths between them.
 type hopWorker struct {
-	edge   edgeWorker
-	origin originWorker
-	path   *wire.Path
-	link   *LinkSummary // nil until the link is calibrated
-	found  wire.Calibration
+	edge       edgeWorker
+	origin     originWorker
+	spans      []*span // one, or one for each named point of presence
+	calibrated bool
+}
+
+// span is one path with what is known of it.
+type span struct {
+	path  *wire.Path
+	found wire.Calibration
+	link  LinkSummary
 }
 
 func (w *hopWorker) start(ctx context.Context, s *Start) (Answer, error) {
 	if s.Far == nil {
-		return Answer{}, fmt.Errorf("a worker that is %s needs both ends' part of the plan", RoleHop)
+		return Answer{}, fmt.Errorf("a worker that is a %s needs both ends' part of the plan", RoleHop)
 	}
-	var err error
-	if w.path, err = wire.Open(linkOf(&s.Arm.Settings.Link, s.Seed)); err != nil {
-		return Answer{}, err
+	settings := &s.Arm.Settings
+	for i, rtt := range settings.Distances() {
+		link := linkOf(&settings.Link, s.Seed+uint64(i))
+		link.RTT = rtt
+		path, err := wire.Open(link)
+		if err != nil {
+			return Answer{}, err
+		}
+		w.spans = append(w.spans, &span{path: path})
+		w.edge.sites = append(w.edge.sites, wire.Dialer{Network: path, Source: nearAddress(i)})
 	}
 	w.origin.sockets = w.sockets
 	ready, err := w.origin.start(ctx, s.Far)
 	if err != nil {
 		return Answer{}, err
 	}
+	for _, other := range w.spans[1:] {
+		listener, err := other.path.Listen(farAddress)
+		if err != nil {
+			return Answer{}, err
+		}
+		w.origin.also(listener)
+	}
 	near := *s
-	near.Origin, near.Source = farAddress, nearAddress
-	w.edge.network = w.path
+	near.Origin, near.Source = farAddress, nearAddress(0)
 	if _, err := w.edge.start(ctx, &near); err != nil {
 		return Answer{}, err
 	}
-	if s.Arm.Settings.Workload.Realtime {
+	if settings.Workload.Realtime {
 		given := fmt.Sprintf("nice %d", hopNice)
 		if err := hasten(); err != nil {
 			given = "not given: " + err.Error()
@@ -49,13 +68,14 @@ func (w *hopWorker) start(ctx context.Context, s *Start) (Answer, error) {
 	return ready, nil
 }
 
-// sockets are the origin's at the far side.
+// sockets are the origin's at the far side of the first path.
 func (w *hopWorker) sockets(_ context.Context, quic bool) (net.Listener, net.PacketConn, error) {
-	listener, err := w.path.Listen(farAddress)
+	path := w.spans[0].path
+	listener, err := path.Listen(farAddress)
 	if err != nil || !quic {
 		return listener, nil, err
 	}
-	packets, err := w.path.ListenPackets(farAddress)
+	packets, err := path.ListenPackets(farAddress)
 	if err != nil {
 		_ = listener.Close()
 		return nil, nil, err
@@ -76,27 +96,38 @@ func (w *hopWorker) handle(ctx context.Context, c Command) (Answer, error) {
 		if err != nil {
 			return Answer{}, err
 		}
-		answer.Origin, answer.Link = far.Origin, w.link
+		answer.Origin = far.Origin
+		for _, s := range w.spans {
+			answer.Links = append(answer.Links, s.link)
+		}
 		return answer, nil
 	}
 	return Answer{}, fmt.Errorf("a hop has no command %q", c.Type)
 }
 
-// block calibrates the link while it is still idle, and notes what it does in
-// a block that counts.
+// block calibrates the paths while they are still idle, and notes what they do
+// in a block that counts.
 func (w *hopWorker) block(ctx context.Context, c Command) (Answer, error) {
-	if w.link == nil {
-		if err := w.calibrate(ctx); err != nil {
-			return Answer{}, err
+	if !w.calibrated {
+		for _, s := range w.spans {
+			if err := s.calibrate(ctx); err != nil {
+				return Answer{}, err
+			}
+			w.edge.apart = max(w.edge.apart, s.found.Realised)
 		}
+		w.calibrated = true
 	}
-	w.path.TakeStats()
+	for _, s := range w.spans {
+		s.path.TakeStats()
+	}
 	answer, err := w.edge.handle(ctx, c)
 	if err != nil || c.Block == nil || c.Block.Discard {
 		return answer, err
 	}
-	stats := w.path.TakeStats()
-	w.link.add(stats, w.path.Judge(w.found, stats))
+	for _, s := range w.spans {
+		stats := s.path.TakeStats()
+		s.link.add(stats, s.path.Judge(s.found, stats))
+	}
 	return answer, nil
 }
 
@@ -109,33 +140,32 @@ const (
 )
 
 // calibrate measures the idle link until it was left alone, and keeps the best.
-func (w *hopWorker) calibrate(ctx context.Context) error {
+func (s *span) calibrate(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, calibrationTimeout)
 	defer cancel()
 	for i := range calibrations {
-		found, err := w.path.Calibrate(ctx)
+		found, err := s.path.Calibrate(ctx)
 		if err != nil && i == 0 {
 			return err
 		}
 		if err != nil {
 			break // the time is over, and there is one
 		}
-		if i == 0 || found.Stats.LatenessP99 < w.found.Stats.LatenessP99 {
-			w.found = found
+		if i == 0 || found.Stats.LatenessP99 < s.found.Stats.LatenessP99 {
+			s.found = found
 		}
-		if w.path.Judge(w.found, wire.LinkStats{}).Valid {
+		if s.path.Judge(s.found, wire.LinkStats{}).Valid {
 			break
 		}
 	}
-	w.link = newLinkSummary(w.path.Link(), w.found)
-	w.edge.apart = w.found.Realised
+	s.link = LinkSummary{Kind: s.path.Link().Kind, Nominal: s.found.Nominal, Realised: s.found.Realised}
 	return nil
 }
 
 func (w *hopWorker) close() {
 	w.edge.close()
 	w.origin.close()
-	if w.path != nil {
-		_ = w.path.Close()
+	for _, s := range w.spans {
+		_ = s.path.Close()
 	}
 }

@@ -62,6 +62,13 @@ func (w *originWorker) start(ctx context.Context, s *Start) (Answer, error) {
 	return Answer{Type: msgReady, Addresses: []string{listener.Addr().String()}}, w.planter.begin()
 }
 
+// also serves what comes to another listener.
+func (w *originWorker) also(listener net.Listener) {
+	before, served := w.served, make(chan error, 1)
+	go func() { served <- w.server.Serve(listener) }()
+	w.served = sync.OnceValue(func() error { return errors.Join(before(), <-served) })
+}
+
 // originSockets listens on a port of loopback: TCP, and with QUIC the UDP port
 // of the same number, else nil.
 func originSockets(ctx context.Context, quic bool) (net.Listener, net.PacketConn, error) {
