@@ -8,7 +8,7 @@ NOISERUNS ?= 20
 DATE ?= $(shell date -u +%F)
 
 .DEFAULT_GOAL := help
-.PHONY: help build servers test race lint fmt fuzz golden cover cross tidy noise-evidence bench-peers bench-handshakes clean
+.PHONY: gate-simulation help build servers test race lint fmt fuzz cache-soak golden cover cross tidy noise-evidence bench-peers bench-handshakes clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -47,8 +47,14 @@ fuzz: ## run every fuzz target for FUZZTIME (15s)
 	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
 
+cache-soak: ## ten minutes of random requests at four times the cache's capacity, with the race detector
+	$(GO) test -race -count 1 -timeout 20m -run '^TestSoak$$' ./edge/cache -soak 10m
+
 golden: ## rewrite the golden files
 	$(GO) test ./results/... ./scenarios -update
+
+gate-simulation: ## gates on three simulated machines, 10,000 each: false alarms and what is found
+	GATE_SIMULATIONS=10000 $(GO) test -count=1 -v -run TestGateSimulation ./results
 
 cover: ## test coverage per package
 	$(GO) test -cover ./...

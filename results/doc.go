@@ -13,7 +13,11 @@
 //  5. ParseExpression, Check and Evaluate turn the scenario's rules into
 //     expectations: Check before the run, Evaluate after it. Judge holds the
 //     same grammar's expressions against what others claim.
-//  6. Encode writes the Result, Decode reads it, and Conclude weighs it.
+//  6. Encode writes the Result, Seal lets Decode tell an edited file, and
+//     Conclude weighs it. Compare sets stored results side by side.
+//  7. Gate decides whether one arm is worse than another: Run looks at 10, 20
+//     and 30 trials, repeats what it suspects on fresh ones, and judges each
+//     metric by its rule.
 //
 // Invariants: a document holds finite numbers only; a metric has one unit for
 // ever; histograms of another geometry are refused; whatever keeps a rule

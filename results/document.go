@@ -11,7 +11,8 @@ const SchemaName = "originpull.results/v1"
 
 // Result is one run: everything that report, compare and gate need.
 type Result struct {
-	Schema       string            `json:"schema"` // SchemaName
+	Schema       string            `json:"schema"`        // SchemaName
+	Sum          string            `json:"sum,omitempty"` // SHA-256 of the document without it: see Seal; "": not sealed
 	Scenario     Scenario          `json:"scenario"`
 	Plan         json.RawMessage   `json:"plan,omitempty"`        // what was run, verbatim
 	Build        map[string]string `json:"build,omitempty"`       // of originpull itself: see the Build… keys
@@ -52,7 +53,8 @@ const (
 type Scenario struct {
 	Name   string `json:"name"`
 	Title  string `json:"title,omitempty"`
-	Digest string `json:"digest"` // SHA-256 of the resolved scenario
+	File   string `json:"file,omitempty"` // as it was named, slashes forward
+	Digest string `json:"digest"`         // SHA-256 of the resolved scenario
 	Seed   uint64 `json:"seed"`
 }
 
@@ -74,6 +76,7 @@ type Experiment struct {
 	Blocks         int     `json:"blocks,omitempty"`  // of all arms whose CPU was read; 0: not counted
 	Crowded        int     `json:"crowded,omitempty"` // of them, those in which others had the processors for a fifth of the time and more
 	Skipped        string  `json:"skipped,omitempty"` // why it could not run here at all: a server that is not installed
+	Line           int     `json:"line,omitempty"`    // of the scenario's file where it stands; 0: not known
 	Rows           int     `json:"rows,omitempty"`    // planned bypass rows, those not run included; 0: not known
 	PlannedSeconds float64 `json:"plannedSeconds"`
 }

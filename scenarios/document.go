@@ -216,7 +216,7 @@ type Objects struct {
 	Alpha float64 `yaml:"alpha" json:"alpha" min:"0" max:"5" doc:"The skew of zipf; 0 makes all objects equally popular."`
 	Count int     `yaml:"count" json:"count" min:"1" max:"10000000" doc:"How many objects zipf draws from."`
 	Hits  float64 `yaml:"hits" json:"hits" min:"0" max:"1" doc:"The share of requests of the mix model that are for the one object that is always there: the hit ratio of a warm cache."`
-	Trace string  `yaml:"trace" json:"trace" enum:"web07" doc:"The trace of the trace model. web07: 76,118 requests to an e-commerce product page."`
+	Trace string  `yaml:"trace" json:"trace" enum:"web07,web12" doc:"The trace of the trace model. web07, web12: 76,118 and 95,607 requests to an e-commerce product page, in July and December 2013."`
 }
 
 // Experiment is one question: arms that are measured together, or a set of

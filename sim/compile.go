@@ -30,9 +30,11 @@ const (
 // server, metric); the error is scenarios.Problems, all of them at once.
 func Compile(s *scenarios.Scenario) (*Plan, error) {
 	c := compiler{scenario: s, servers: found{}, speed: findSpeed(context.Background())}
-	plan := &Plan{Protocol: ProtocolVersion, Scenario: s.Name, Title: s.Title, Digest: s.Digest, Seed: s.Seed}
+	plan := &Plan{Protocol: ProtocolVersion, Scenario: s.Name, Title: s.Title, File: fileName(s.File), Digest: s.Digest, Seed: s.Seed}
 	for i := range s.Experiments {
-		plan.Experiments = append(plan.Experiments, c.experiment(&s.Experiments[i]))
+		x := c.experiment(&s.Experiments[i])
+		x.Line = c.line(&s.Experiments[i])
+		plan.Experiments = append(plan.Experiments, x)
 	}
 	outline := c.outline(plan)
 	for i := range plan.Experiments {

@@ -66,7 +66,7 @@ func (r *run) costExperiment(ctx context.Context, x *Experiment) error {
 // never passed.
 func (r *run) skip(x *Experiment, why string) {
 	r.result.Experiments = append(r.result.Experiments, results.Experiment{
-		Name: x.Name, Kind: string(x.Kind), Trials: x.Trials, Skipped: why, PlannedSeconds: x.PlannedSeconds,
+		Name: x.Name, Kind: string(x.Kind), Line: x.Line, Trials: x.Trials, Skipped: why, PlannedSeconds: x.PlannedSeconds,
 	})
 	v := &r.result.Validity
 	v.Warnings = append(v.Warnings, fmt.Sprintf("%s was not run: %s", x.Name, why))
@@ -106,7 +106,7 @@ func (r *run) measure(ctx context.Context, x *Experiment, m measured, pairs []*p
 // collect turns what the arms yielded into the document.
 func (r *run) collect(x *Experiment, arms []collected, rounds int) error {
 	r.result.Experiments = append(r.result.Experiments, results.Experiment{
-		Name: x.Name, Kind: string(x.Kind), Trials: x.Trials, Rounds: rounds,
+		Name: x.Name, Kind: string(x.Kind), Line: x.Line, Trials: x.Trials, Rounds: rounds,
 		Block: x.Block, PlannedSeconds: x.PlannedSeconds,
 	})
 	countCrowded(x, arms, &r.result.Experiments[len(r.result.Experiments)-1])

@@ -19,6 +19,7 @@ func trialMetrics(x *Experiment, t *armTrial, base *armTrial) map[string]float64
 			m[name] = v
 		}
 	}
+	trialPercentiles(m, t)
 	edgeCPU, originCPU := perUnit(t.blocks)
 	if t.noCPU != nil || len(edgeCPU) == 0 || base == nil { // no CPU figure without its controls
 		return m
@@ -111,6 +112,8 @@ func countMetrics(x *Experiment, c map[string]int64, cached bool) map[string]flo
 	if cached {
 		m["cache.hit.ratio"] = float64(c[countHit]) / viewers
 		m["cache.collapsed"] = float64(c[countCollapsed])
+		m["cache.revalidated"] = float64(c[countRevalidated])
+		m["cache.stale"] = float64(c[countStale])
 	}
 	return m
 }

@@ -40,6 +40,7 @@ type Plan struct {
 	Protocol       int          `json:"protocol"`
 	Scenario       string       `json:"scenario"`
 	Title          string       `json:"title,omitempty"`
+	File           string       `json:"file,omitempty"` // of the scenario, as it was named; of an absolute path its last part
 	Digest         string       `json:"digest"`
 	Seed           uint64       `json:"seed"`
 	Experiments    []Experiment `json:"experiments"`
@@ -61,6 +62,7 @@ type Experiment struct {
 	Arms           []Arm       `json:"arms,omitempty"`   // none in a bypass experiment
 	Bypass         *BypassPlan `json:"bypass,omitempty"` // only in a bypass experiment
 	Expect         []string    `json:"expect,omitempty"`
+	Line           int         `json:"line,omitempty"` // where it stands in the scenario's file; 0: on the command line
 	Claims         []Claim     `json:"claims,omitempty"`
 	PlannedSeconds float64     `json:"plannedSeconds"`
 }

@@ -160,6 +160,10 @@ func outcome(b results.Batch, o cache.Outcome) {
 		b.Add(countMiss, 1)
 	case cache.Pass:
 		b.Add(countPass, 1)
+	case cache.Revalidated:
+		b.Add(countRevalidated, 1)
+	case cache.Stale:
+		b.Add(countStale, 1)
 	}
 }
 
@@ -302,6 +306,8 @@ const (
 	countMiss             = "cache.miss"
 	countCollapsed        = "cache.collapsed"
 	countPass             = "cache.pass"
+	countRevalidated      = "cache.revalidated"
+	countStale            = "cache.stale"
 	countOrigin           = "origin.requests"
 	countOriginBytes      = "origin.bytes"
 	countReused           = "origin.reused"

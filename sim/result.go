@@ -23,7 +23,7 @@ func newResult(plan *Plan, started time.Time) (*results.Result, error) {
 	}
 	return &results.Result{
 		Schema:       results.SchemaName,
-		Scenario:     results.Scenario{Name: plan.Scenario, Title: plan.Title, Digest: plan.Digest, Seed: plan.Seed},
+		Scenario:     results.Scenario{Name: plan.Scenario, Title: plan.Title, File: plan.File, Digest: plan.Digest, Seed: plan.Seed},
 		Plan:         raw,
 		Build:        buildFacts(),
 		Environment:  environment(),

@@ -42,7 +42,8 @@ type edgeWorker struct {
 	ballast  []byte
 	sites    []wire.Dialer // how each point of presence dials over a distance; nil: loopback
 	apart    time.Duration // round-trip time of that; 0: none to speak of
-	mu       sync.Mutex    // guards objects in a closed loop with several viewers
+	scratch  sync.Pool  // of *edge.Scratch, for an open loop's viewers
+	mu       sync.Mutex // guards objects in a closed loop with several viewers
 }
 
 func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
@@ -217,12 +218,13 @@ func (w *edgeWorker) stagger(ctx context.Context, i, of int) {
 
 func (w *edgeWorker) viewer(ctx context.Context, until time.Time) {
 	pulling := context.WithoutCancel(ctx)
+	var scratch edge.Scratch
 	for ctx.Err() == nil {
 		w.mu.Lock()
 		path := w.objects.path()
 		w.mu.Unlock()
 		now := time.Now()
-		if end := w.pull(pulling, path, now, now); !end.Before(until) {
+		if end := w.pull(pulling, path, now, now, &scratch); !end.Before(until) {
 			return
 		}
 	}
@@ -239,7 +241,12 @@ func (w *edgeWorker) openLoop(ctx context.Context, started time.Time, duration t
 	var viewers sync.WaitGroup
 	err = w.generate(ctx, pacer, window{started, duration}, func(path string, due, sent time.Time, left func()) {
 		viewers.Go(func() {
-			w.pull(pullCtx, path, due, sent)
+			scratch, _ := w.scratch.Get().(*edge.Scratch)
+			if scratch == nil {
+				scratch = new(edge.Scratch)
+			}
+			w.pull(pullCtx, path, due, sent, scratch)
+			w.scratch.Put(scratch)
 			left()
 		})
 	})
@@ -283,8 +290,8 @@ func (w *edgeWorker) generate(ctx context.Context, pacer Pacer, block window, se
 }
 
 // pull returns when it ended.
-func (w *edgeWorker) pull(ctx context.Context, path string, due, sent time.Time) time.Time {
-	reply, err := w.edge.Pull(ctx, edge.Viewer{Method: "GET", Path: path})
+func (w *edgeWorker) pull(ctx context.Context, path string, due, sent time.Time, scratch *edge.Scratch) time.Time {
+	reply, err := w.edge.Pull(ctx, edge.Viewer{Method: "GET", Path: path, Scratch: scratch})
 	end := time.Now()
 	w.recorder.record(pulled{due: due, sent: sent, end: end, reply: reply, err: err})
 	return end
