@@ -19,7 +19,10 @@ type Layout struct {
 	// Shield, when set, is the only tier that dials the origin: what a point of
 	// presence does not have it asks the shield for. Its cache is its own.
 	Shield *Shield
-	Seed   uint64 // of the choice of a point of presence, and of the pools
+	// Sites, where there are any, are how each point of presence dials, in
+	// place of Edge.Target.Dialer: as many as Pops.
+	Sites []wire.Dialer
+	Seed  uint64 // of the choice of a point of presence, and of the pools
 }
 
 // Shield is the tier between points of presence and the origin: one site,
@@ -43,6 +46,9 @@ func NewDistribution(l Layout) (*Distribution, error) {
 	if l.Pops < 0 {
 		return nil, fmt.Errorf("%d points of presence: a distribution needs at least one", l.Pops)
 	}
+	if len(l.Sites) > 0 && (len(l.Sites) != max(l.Pops, 1) || l.Shield != nil) {
+		return nil, fmt.Errorf("%d ways to dial for %d points of presence: each needs one, and with a shield none of them dials", len(l.Sites), max(l.Pops, 1))
+	}
 	at := l.Edge
 	if l.Shield != nil {
 		upper := l.Edge
@@ -54,6 +60,9 @@ func NewDistribution(l Layout) (*Distribution, error) {
 		d.shield, at.Parent = shield, shield
 	}
 	for i := range max(l.Pops, 1) {
+		if len(l.Sites) > 0 {
+			at.Target.Dialer = l.Sites[i]
+		}
 		at.Seed = draw(l.Seed, uint64(i)+1)
 		pop, err := New(at)
 		if err != nil {
@@ -70,7 +79,9 @@ func (d *Distribution) Pull(ctx context.Context, v Viewer) (Reply, error) {
 		return d.pops[0].Pull(ctx, v)
 	}
 	at := draw(d.seed, d.pulls.Add(1)) % uint64(len(d.pops))
-	return d.pops[at].Pull(ctx, v)
+	reply, err := d.pops[at].Pull(ctx, v)
+	reply.Pop = int(at)
+	return reply, err
 }
 
 // Prewarm makes the connections of those who dial the origin: see

@@ -59,6 +59,8 @@ type Reply struct {
 	// there, or when its viewer left before it was done (Stats.Pool has it).
 	// It is set with an error too.
 	Exchange *pool.Exchange
+	// Pop is the point of presence that answered, from 0.
+	Pop int
 	// Earlier are the attempts of this pull that failed before Exchange.
 	Earlier []pool.Exchange
 }

@@ -122,6 +122,13 @@ type Arm struct {
 	Metrics    map[string]Value  `json:"metrics"`
 	Trials     []Trial           `json:"trials"`
 	Histograms map[string]string `json:"histograms,omitempty"` // base64 HdrHistogram V2, nanoseconds: see DecodeHistogram
+	Pops       []Pop             `json:"pops,omitempty"`       // where points of presence have distances of their own
+}
+
+// Pop is what one point of presence of an arm did.
+type Pop struct {
+	Name    string           `json:"name"`
+	Metrics map[string]Value `json:"metrics"`
 }
 
 // Value is one metric of one arm over all its trials.

@@ -73,7 +73,7 @@ type Edge struct {
 	Protocol string `yaml:"protocol" json:"protocol" enum:"h1,h2,h3" doc:"The HTTP version towards the origin. h2 carries several requests on a connection at once, as many as the origin allows, and needs TLS. h3 runs over QUIC, on the UDP port of the same number, and has no TLS 1.2."`
 	Pool     Pool   `yaml:"pool" json:"pool" doc:"The edge's pool of connections to the origin."`
 	Cache    Cache  `yaml:"cache" json:"cache" doc:"The edge's cache, one at every point of presence."`
-	Pops     int    `yaml:"pops" json:"pops" min:"1" max:"1000" doc:"How many points of presence there are, each with a cache and pools of its own. Viewers are spread evenly over them."`
+	Pops     Pops   `yaml:"pops" json:"pops" min:"1" max:"1000" doc:"How many points of presence there are, each with a cache and pools of its own. Viewers are spread evenly over them. Or a list of them, each with a name and an rtt of its own: [{name: fra, rtt: 8ms}]."`
 	Servers  int    `yaml:"servers" json:"servers" min:"1" max:"100" doc:"The servers of one point of presence, over which its viewers are spread evenly."`
 	Workers  int    `yaml:"workers" json:"workers" min:"0" max:"1000" doc:"The worker processes of one point of presence, spread over its servers as evenly as it goes; 0 is one for each server. They matter for edge.pool.scope: worker."`
 	Shield   Shield `yaml:"shield" json:"shield" doc:"A tier between the points of presence and the origin, the only one that dials the origin."`
@@ -162,7 +162,14 @@ type Status struct {
 
 // Link is the network between edge and origin.
 type Link struct {
-	Kind string `yaml:"kind" json:"kind" enum:"direct" doc:"direct is the loopback interface of this machine, with nothing added."`
+	Kind   string    `yaml:"kind" json:"kind" enum:"direct,netstack,model,tun" doc:"What carries the packets. direct is the loopback interface of this machine, with nothing added. netstack is a distance between two TCP stacks inside originpull; model is a byte stream in memory with slow start, h1 and h2 only; tun is a distance between two of the kernel's own network namespaces (Linux, as root). Not given: netstack as soon as anything else of the link is, else direct."`
+	RTT    Duration  `yaml:"rtt" json:"rtt,omitempty" min:"0s" max:"10s" doc:"The round-trip time, half of it each way. On a link with a distance arms report latency and round trips, and no CPU."`
+	Jitter Duration  `yaml:"jitter" json:"jitter,omitempty" min:"0s" max:"5s" doc:"By how much the one-way time of a packet differs at most; packets of one connection stay in order."`
+	Loss   float64   `yaml:"loss" json:"loss,omitempty" min:"0" max:"0.5" doc:"The share of packets that are lost, each way: 0.005 for 0.5 %."`
+	Rate   Bandwidth `yaml:"rate" json:"rate,omitempty" min:"8kbit/s" max:"100Gbit/s" doc:"The bits per second that pass, each way, for example 100Mbit/s. Not given: no limit."`
+	Queue  ByteSize  `yaml:"queue" json:"queue,omitempty" min:"0B" max:"1GiB" doc:"The bytes that wait for the rate; more are dropped. 0 is what passes in one round trip, at least 64KiB."`
+	MTU    int       `yaml:"mtu" json:"mtu,omitempty" min:"0" max:"65535" doc:"The size of the largest packet, in bytes, from 1280; 0 is 1500."`
+	Seed   uint64    `yaml:"seed" json:"seed,omitempty" doc:"The seed of loss and jitter; 0 takes that of the trial."`
 }
 
 // Workload is what the viewers do, and how long they are watched.
@@ -175,7 +182,7 @@ type Workload struct {
 	Warmup      Duration `yaml:"warmup" json:"warmup" axis:"no" min:"0s" max:"10m" doc:"Time before the measurement whose results are thrown away."`
 	Trials      int      `yaml:"trials" json:"trials" axis:"no" min:"1" max:"1000" doc:"How often everything is started afresh; the trial is the unit of every statistic. Not given: 8 in handshakes mode with closed arrivals, else 1."`
 	Pairs       int      `yaml:"pairs" json:"pairs" axis:"no" min:"0" max:"100000" doc:"In handshakes mode with closed arrivals, how many blocks every arm gets, all trials together, in place of the duration; 0 goes by the duration. A pair is one block of each of two arms in the same round."`
-	Realtime    bool     `yaml:"realtime" json:"realtime,omitempty" axis:"no" doc:"Whether the edge's process gets real-time scheduling (SCHED_FIFO, on Linux) where that is permitted and its load is paced, so that neighbours on this machine do not delay the generator. The result says whether it was given."`
+	Realtime    bool     `yaml:"realtime" json:"realtime,omitempty" axis:"no" doc:"Whether the edge's process gets real-time scheduling (SCHED_FIFO, on Linux) where that is permitted and its load is paced, so that neighbours on this machine do not delay the generator; on a link with a distance, a high priority in its place, so that they do not delay packets. The result says whether it was given."`
 	Controls    bool     `yaml:"controls" json:"controls" axis:"no" doc:"Whether the plain-TCP baseline and the A/A double are measured beside the arms. Without them an experiment in requests mode reports counts, shares and times, and no CPU; handshakes mode needs them."`
 	Block       Duration `yaml:"block" json:"block" axis:"no" min:"5ms" max:"25ms" doc:"In handshakes mode with closed arrivals, the slice of time that one arm gets before the next one's turn. Arms that are paced get one long turn, because a short one cannot hold a schedule."`
 }
@@ -301,7 +308,7 @@ func newDocument() *document {
 		Edge: Edge{
 			TLS:      TLS{Version: "1.3", Group: "x25519", Verify: true, Unasked: "continue"},
 			Protocol: "h1",
-			Pops:     1, Servers: 1,
+			Pops:     Pops{Count: 1}, Servers: 1,
 
 			Preset:   NoPreset,
 			Identity: "own",
@@ -314,7 +321,6 @@ func newDocument() *document {
 			},
 			Cache: Cache{Policy: "lru"},
 		},
-		Link: Link{Kind: "direct"},
 		Workload: Workload{
 			Mode:        "requests",
 			Concurrency: 1,
@@ -328,6 +334,7 @@ func newDocument() *document {
 // Defaults returns what every setting is when nobody says otherwise.
 func Defaults() Settings {
 	s := newDocument().Settings
+	s.settleLink()
 	settleTrials(&s, s.Workload.Arrivals.Open())
 	return s
 }

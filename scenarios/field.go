@@ -86,7 +86,7 @@ func isGroup(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	return t.Kind() == reflect.Struct && t != reflect.TypeFor[Rule]() && t != reflect.TypeFor[AxisValue]()
+	return t.Kind() == reflect.Struct && t != reflect.TypeFor[Rule]() && t != reflect.TypeFor[Pops]() && t != reflect.TypeFor[AxisValue]()
 }
 
 var settingsType = reflect.TypeFor[Settings]()

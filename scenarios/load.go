@@ -76,7 +76,8 @@ func Load(src Source) (*Scenario, error) {
 	s.Gate = doc.Gate
 	d.experiments(s.Experiments)
 	d.setOnAxis(s.Experiments)
-	settleTrials(&doc.Settings, doc.Workload.Arrivals.Open())
+	doc.settleLink()
+	settleTrials(&doc.Settings, doc.Workload.Arrivals.Open() || doc.Link.Distant())
 	d.quietly(func() { d.applyPreset(&Experiment{}, &Cell{}, &doc.Settings) })
 	s.Version, s.Name, s.Title, s.Seed, s.Settings = doc.Version, doc.Name, doc.Title, doc.Seed, doc.Settings
 	s.Digest = s.digest()
@@ -142,7 +143,8 @@ func (d *decoder) experiments(all []Experiment) {
 	for i := range all {
 		e := &all[i]
 		d.axes(e)
-		settleTrials(&e.Settings, e.open())
+		e.settleLinks()
+		settleTrials(&e.Settings, e.open() || e.distant())
 		for j := range e.cells {
 			e.cells[j].Workload.Trials = e.Workload.Trials
 		}

@@ -123,7 +123,7 @@ func TestSetProblems(t *testing.T) {
 func TestSetProblemsComeLast(t *testing.T) {
 	_, err := load(t, "seed: x", "link.kind=tin")
 	want := "x.yaml:2: seed: the text \"x\" stands here, but a whole number is expected\n" +
-		"--set link.kind=tin: link.kind: \"tin\" is not known; the only choice is direct"
+		"--set link.kind=tin: link.kind: \"tin\" is not known; did you mean tun? Known: direct, netstack, model, tun"
 	if err == nil || err.Error() != want {
 		t.Errorf("\ngot  %v\nwant %s", err, want)
 	}

@@ -69,7 +69,7 @@ func (g generator) property(f field, v reflect.Value, path string) map[string]an
 			g.defs["bypass"] = g.group(reflect.ValueOf(newBypass()).Elem(), "bypass")
 		}
 		return map[string]any{"$ref": "#/$defs/bypass", "description": f.doc}
-	case f.typ.Kind() == reflect.Struct:
+	case f.typ.Kind() == reflect.Struct && f.typ != reflect.TypeFor[Pops]():
 		s = g.group(v, path)
 	default:
 		s = g.leaf(f, f.typ)
@@ -92,6 +92,13 @@ func (g generator) leaf(f field, t reflect.Type) map[string]any {
 		return map[string]any{"anyOf": []any{map[string]any{"type": "string", "pattern": durationPattern}, map[string]any{"const": 0}}}
 	case ByteSize:
 		return map[string]any{"anyOf": []any{map[string]any{"type": "string", "pattern": byteSizePattern}, map[string]any{"type": "integer", "minimum": 0}}}
+	case Pops:
+		return map[string]any{"oneOf": []any{
+			map[string]any{"type": "integer", "minimum": 1, "maximum": mostPops},
+			map[string]any{"type": "array", "minItems": 1, "maxItems": mostNamed, "items": g.group(reflect.New(reflect.TypeFor[Pop]()).Elem(), "")},
+		}}
+	case Bandwidth:
+		return map[string]any{"type": "string", "pattern": bandwidthPattern}
 	case Rate:
 		return map[string]any{"type": "string", "pattern": ratePattern}
 	case Rule:

@@ -78,6 +78,7 @@ func (c *compiler) experiment(e *scenarios.Experiment) Experiment {
 	default:
 		x.Kind = Requests
 	}
+	c.link(e)
 	c.arms(&x, e)
 	takeTurns(&x, e)
 	turns := float64(x.Trials * len(x.Arms))
@@ -98,7 +99,7 @@ func takeTurns(x *Experiment, e *scenarios.Experiment) {
 		x.Warmup = time.Duration(e.Workload.Block).Seconds()
 	}
 	paced := slices.ContainsFunc(x.Arms, func(a Arm) bool { return a.Settings.Workload.Arrivals.Open() })
-	if x.Interleaved = x.Kind == Handshakes && !paced; x.Interleaved {
+	if x.Interleaved = x.Kind == Handshakes && !paced && !x.distant(); x.Interleaved {
 		x.Block = time.Duration(e.Workload.Block).Seconds()
 		x.Seconds = duration / float64(x.Trials)
 		if x.Pairs = e.Workload.Pairs; x.Pairs > 0 {
@@ -108,6 +109,9 @@ func takeTurns(x *Experiment, e *scenarios.Experiment) {
 	}
 	x.Block = duration
 	x.Seconds = duration * float64(len(x.Arms))
+	if x.distant() {
+		x.Seconds = x.distantSeconds()
+	}
 }
 
 // rsaSeconds is what making one key takes on average; those of other types
@@ -148,7 +152,7 @@ func (c *compiler) arms(x *Experiment, e *scenarios.Experiment) {
 		x.Arms = append(x.Arms, arm)
 	}
 	c.server(base, x.Arms)
-	if e.Workload.Controls {
+	if e.Workload.Controls && !x.distant() { // controls are of CPU
 		x.Arms = withControls(x.Name, x.Arms)
 	}
 }

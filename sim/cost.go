@@ -23,6 +23,10 @@ func (r *run) costExperiment(ctx context.Context, x *Experiment) error {
 		r.skip(x, why)
 		return nil
 	}
+	if why := missingLink(x); why != "" {
+		r.skip(x, why)
+		return nil
+	}
 	lab, err := newLab()
 	if err != nil {
 		return err
@@ -39,9 +43,15 @@ func (r *run) costExperiment(ctx context.Context, x *Experiment) error {
 	}
 	rounds := 0
 	for index := 1; index <= x.Trials && ctx.Err() == nil; index++ {
-		trials := r.trial(ctx, x, index, lab, func(ctx context.Context, pairs []*pair) {
-			rounds = max(rounds, r.measure(ctx, x, index, pairs))
-		})
+		var trials []armTrial
+		for some := range slices.Chunk(x.Arms, x.together()) {
+			part := *x
+			part.Arms = some
+			before := len(trials)
+			trials = append(trials, r.trial(ctx, &part, index, lab, func(ctx context.Context, pairs []*pair) {
+				rounds = max(rounds, r.measure(ctx, x, measured{index, before}, pairs))
+			})...)
+		}
 		for i := range arms {
 			arms[i].trials = append(arms[i].trials, trials[i])
 		}
@@ -62,9 +72,16 @@ func (r *run) skip(x *Experiment, why string) {
 	v.Warnings = append(v.Warnings, fmt.Sprintf("%s was not run: %s", x.Name, why))
 }
 
-// measure is one trial's blocks; it returns how many rounds it did.
-func (r *run) measure(ctx context.Context, x *Experiment, index int, pairs []*pair) int {
+// measured is where an experiment is: in which trial, and how many of its arms
+// have been measured in that.
+type measured struct{ index, before int }
+
+// measure is the blocks of one trial, or of some arms in it; it returns how
+// many rounds it did.
+func (r *run) measure(ctx context.Context, x *Experiment, m measured, pairs []*pair) int {
+	index := m.index
 	at := func(arm string, within float64) {
+		within = (float64(m.before) + within*float64(len(pairs))) / float64(len(x.Arms))
 		done := (float64(index-1) + within) / float64(x.Trials)
 		r.progress(x, Progress{Arm: arm, Arms: len(x.Arms), Trial: index, Trials: x.Trials}, done)
 	}
@@ -73,6 +90,10 @@ func (r *run) measure(ctx context.Context, x *Experiment, index int, pairs []*pa
 		order := newBlockOrder(len(pairs), trialSeed(r.plan.Seed, index))
 		order.rounds = x.rounds(index)
 		return order.interleave(ctx, x, pairs, func(within float64) { at("", within) })
+	}
+	if x.distant() && len(pairs) > 1 {
+		atOnce(ctx, x, pairs)
+		return 1
 	}
 	i := 0
 	oneBlock(ctx, x, pairs, func(p *pair) {
@@ -95,6 +116,7 @@ func (r *run) collect(x *Experiment, arms []collected, rounds int) error {
 			return err
 		}
 	}
+	r.judgeLinks(x, arms)
 	r.comparePairs(x, arms, base)
 	return nil
 }
@@ -179,6 +201,9 @@ func (r *run) collectArm(x *Experiment, c *collected, base *collected) error {
 		arm.Histograms = c.merged.Histograms
 	}
 	if err := armMetrics(x, c, &arm); err != nil {
+		return fmt.Errorf("%s: %w", arm.Name, err)
+	}
+	if err := r.linkFigures(c, &arm); err != nil {
 		return fmt.Errorf("%s: %w", arm.Name, err)
 	}
 	r.generator(c, &arm)

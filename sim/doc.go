@@ -11,6 +11,10 @@
 //     starts a fresh pair of processes for each arm ([ServeWorker] is their
 //     other end), hands them their credentials over standard input, and grants
 //     blocks: one arm at a time, in an order drawn anew each round.
+//     Where an arm has a distance between its ends, both are one process with
+//     the link in it, which is calibrated first; several such arms are measured
+//     at once, and nothing of step 3 is done: no CPU is read, so that there is
+//     neither baseline nor double.
 //  3. CPU is read from the workers' CPU clocks at the start of each block, so
 //     that everything an arm does until its next block is its own cost.
 //     Once a trial, between two rounds, each edge measures the primitives of

@@ -157,6 +157,9 @@ func policySettings(s *scenarios.Settings) origin.Settings {
 		RevocationList: credEdge,
 		Pin:            origin.Pin(s.Origin.MTLS.Pin),
 	}
+	if s.Link.Distant() {
+		settings.EdgeAddresses = nearPrefixes()
+	}
 	if !s.Origin.MTLS.Revocation {
 		settings.RevocationList = ""
 	}
@@ -255,7 +258,7 @@ func layout(s *Start) (edge.Layout, error) {
 	}
 	e := s.Arm.Settings.Edge
 	at.Topology = topology(&e)
-	l := edge.Layout{Edge: at, Pops: e.Pops, Seed: s.Seed}
+	l := edge.Layout{Edge: at, Pops: e.Pops.Count, Seed: s.Seed}
 	if e.Shield.Enabled {
 		l.Shield = &edge.Shield{Cache: cache.Config{Capacity: int64(e.Shield.Capacity)}}
 	}

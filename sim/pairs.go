@@ -29,6 +29,9 @@ func sides(kind Kind) []side {
 // axis only, and the double with what it doubles. The double's ratio is the
 // noise that the others are held against.
 func (r *run) comparePairs(x *Experiment, arms []collected, base *collected) {
+	if x.distant() {
+		return // arms were measured at once
+	}
 	for _, s := range sides(x.Kind) {
 		noise := r.compareDouble(x, arms, base, s)
 		for j := range arms {

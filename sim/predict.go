@@ -38,9 +38,9 @@ func poolShares(a *Arm) []float64 {
 	}
 	var shares []float64
 	at := topology(e).Shares()
-	for range max(e.Pops, 1) {
+	for range max(e.Pops.Count, 1) {
 		for _, share := range at {
-			shares = append(shares, share/float64(max(e.Pops, 1)))
+			shares = append(shares, share/float64(max(e.Pops.Count, 1)))
 		}
 	}
 	return shares

@@ -26,8 +26,8 @@ func TestReuseIsPredicted(t *testing.T) {
 	}{
 		"one pool":     {nil, 1, -math.Expm1(-100)},
 		"100 private":  {func(s *scenarios.Settings) { s.Edge.Workers = 100 }, 100, -math.Expm1(-1)},
-		"64 pops":      {func(s *scenarios.Settings) { s.Edge.Pops = 64 }, 64, -math.Expm1(-100. / 64)},
-		"a shield":     {func(s *scenarios.Settings) { s.Edge.Pops, s.Edge.Shield.Enabled = 64, true }, 1, -math.Expm1(-100)},
+		"64 pops":      {func(s *scenarios.Settings) { s.Edge.Pops.Count = 64 }, 64, -math.Expm1(-100. / 64)},
+		"a shield":     {func(s *scenarios.Settings) { s.Edge.Pops.Count, s.Edge.Shield.Enabled = 64, true }, 1, -math.Expm1(-100)},
 		"per server":   {func(s *scenarios.Settings) { s.Edge.Servers, s.Edge.Workers, s.Edge.Pool.Scope = 2, 8, "server" }, 2, -math.Expm1(-50)},
 		"per site":     {func(s *scenarios.Settings) { s.Edge.Servers, s.Edge.Workers, s.Edge.Pool.Scope = 2, 8, "site" }, 1, -math.Expm1(-100)},
 		"unequal ones": {func(s *scenarios.Settings) { s.Edge.Servers, s.Edge.Workers = 2, 3 }, 3, -0.5*math.Expm1(-25) - 0.5*math.Expm1(-50)},

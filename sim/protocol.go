@@ -63,6 +63,7 @@ type Start struct {
 	QUIC        bool            `json:"quic,omitempty"`        // an origin serves HTTP/3 too, on the UDP port of the same number
 	Origin      netip.AddrPort  `json:"origin"`                // where an edge pulls from
 	Source      netip.Addr      `json:"source"`                // the address an edge dials from
+	Far         *Start          `json:"far,omitempty"`         // the origin's part, to a worker that is both ends
 }
 
 // Block grants a worker the machine for a while.
@@ -93,6 +94,7 @@ type Answer struct {
 	Floor     *Floor         `json:"floor,omitempty"`
 	Edge      *EdgeSummary   `json:"edge,omitempty"`
 	Origin    *origin.Counts `json:"origin,omitempty"`
+	Links     []LinkSummary  `json:"links,omitempty"` // with the summary of a hop, one for each path
 }
 
 // BlockDone is what one block achieved.

@@ -129,6 +129,7 @@ func (r *pullRecorder) record(p pulled) {
 		b.Time(timeLatency, p.end.Sub(p.due))
 		b.Time(timeService, p.end.Sub(p.sent))
 	}
+	r.atPop(b, p, failure)
 	outcome(b, p.reply.Outcome)
 	for i := range p.reply.Earlier {
 		r.exchange(b, &p.reply.Earlier[i], 0)
@@ -235,6 +236,9 @@ var perHandshake = []string{
 // shows its resumed ones, any other its full ones, and what was recorded of
 // the other kind stays in the histograms only.
 func figure(a *Arm, recorded string) (metric string, shown bool) {
+	if strings.HasPrefix(recorded, popPrefix) {
+		return "", false // of a part of the arm
+	}
 	base, resumed := strings.CutSuffix(recorded, resumedSuffix)
 	if !slices.Contains(perHandshake, base) {
 		return recorded, true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -20,11 +21,27 @@ func oneBlock(ctx context.Context, x *Experiment, pairs []*pair, each func(*pair
 		}
 		each(p)
 		p.block(ctx, Block{Seconds: x.Warmup, Discard: true})
-		p.block(ctx, Block{Seconds: x.Block})
+		p.block(ctx, Block{Seconds: x.blockOf(p.arm)})
 		p.closeWindow()
 		if x.Kind == Handshakes {
 			p.measureFloor(ctx)
 		}
+	}
+}
+
+// atOnce grants all arms their warm-up and one long block at the same time,
+// where nobody reads their CPU and they wait for a distance.
+func atOnce(ctx context.Context, x *Experiment, pairs []*pair) {
+	for _, b := range []bool{true, false} {
+		var blocks sync.WaitGroup
+		for _, p := range pairs {
+			length := x.blockOf(p.arm)
+			if b {
+				length = x.Warmup
+			}
+			blocks.Go(func() { p.block(ctx, Block{Seconds: length, Discard: b}) })
+		}
+		blocks.Wait()
 	}
 }
 

@@ -46,9 +46,10 @@ type armTrial struct {
 	blocks []blockCost
 	edge   *EdgeSummary
 	origin *origin.Counts
-	floor  *Floor // nil: not measured
-	err    error  // why the arm failed in this trial
-	noCPU  error  // why it has no CPU figures
+	floor  *Floor        // nil: not measured
+	err    error         // why the arm failed in this trial
+	noCPU  error         // why it has no CPU figures
+	links  []LinkSummary // none: loopback
 }
 
 // blockCost is what one block cost, by the CPU clocks of the two processes.
@@ -144,6 +145,9 @@ func (r *run) startPair(ctx context.Context, p *pair, index int, lab *lab) error
 	}
 	if !p.arm.Plaintext {
 		start.Certificate = credOrigin
+	}
+	if p.arm.distant() {
+		return r.startHop(ctx, p, &start, credentials)
 	}
 	if p.origin, start.Origin, err = r.startOrigin(ctx, &start); err != nil {
 		return err
@@ -244,7 +248,7 @@ func (p *pair) fail(ctx context.Context, err error) {
 
 // readClocks closes the window of the last block and opens the next.
 func (p *pair) readClocks() {
-	if p.trial.err != nil || p.edge == nil || p.origin == nil {
+	if p.trial.err != nil || p.edge == nil || p.origin == nil || p.arm.distant() {
 		return
 	}
 	for i, pids := range []func() ([]int, error){p.edge.pids, p.origin.pids} {
@@ -277,7 +281,10 @@ func (p *pair) drain(ctx context.Context) {
 		p.fail(ctx, err)
 		return
 	}
-	p.trial.edge = answer.Edge
+	p.trial.edge, p.trial.links = answer.Edge, answer.Links
+	if hop, is := p.origin.(*hopEnd); is {
+		hop.counts = answer.Origin
+	}
 	made := int64(0)
 	if answer.Edge != nil {
 		made = answer.Edge.Total.Pool.Connects

@@ -11,6 +11,7 @@ import (
 const (
 	RoleEdge   = "edge"
 	RoleOrigin = "origin"
+	RoleHop    = "hop" // both, and the link between them
 )
 
 // worker is one side of the hop in a process of its own.
@@ -30,8 +31,10 @@ func ServeWorker(ctx context.Context, role string, in io.Reader, out io.Writer) 
 		w = &edgeWorker{}
 	case RoleOrigin:
 		w = &originWorker{}
+	case RoleHop:
+		w = &hopWorker{}
 	default:
-		return fmt.Errorf("unknown worker role %q: it is %s or %s", role, RoleEdge, RoleOrigin)
+		return fmt.Errorf("unknown worker role %q: it is %s, %s or %s", role, RoleEdge, RoleOrigin, RoleHop)
 	}
 	defer w.close()
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -11,6 +11,7 @@ import (
 	"github.com/originpull/originpull/edge"
 	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/results"
+	"github.com/originpull/originpull/wire"
 )
 
 // maxInFlight bounds how many viewers of an open loop wait at once. Arrivals
@@ -39,6 +40,8 @@ type edgeWorker struct {
 	spent    time.Duration // CPU of the generator in the last block
 	key      crypto.Signer // of the edge's own certificate; nil where there is none
 	ballast  []byte
+	sites    []wire.Dialer // how each point of presence dials over a distance; nil: loopback
+	apart    time.Duration // round-trip time of that; 0: none to speak of
 	scratch  sync.Pool  // of *edge.Scratch, for an open loop's viewers
 	mu       sync.Mutex // guards objects in a closed loop with several viewers
 }
@@ -49,11 +52,16 @@ func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
 		return Answer{}, err
 	}
 	w.arm = s.Arm
+	if len(w.sites) == 1 {
+		asked.Edge.Target.Dialer = w.sites[0]
+	} else if len(w.sites) > 1 {
+		asked.Sites = w.sites
+	}
 	if w.edge, err = edge.NewDistribution(asked); err != nil {
 		return Answer{}, err
 	}
 	w.recorder = newPullRecorder(s.Arm)
-	if load := &s.Arm.Settings.Workload; load.Realtime && load.Arrivals.Open() {
+	if load := &s.Arm.Settings.Workload; load.Realtime && load.Arrivals.Open() && !s.Arm.distant() {
 		given := "SCHED_FIFO"
 		if err := realtime(); err != nil {
 			given = "not given: " + err.Error()
@@ -185,10 +193,27 @@ func (w *edgeWorker) closedLoop(ctx context.Context, until time.Time) {
 		return
 	}
 	var wg sync.WaitGroup
-	for range viewers {
-		wg.Go(func() { w.viewer(ctx, until) })
+	for i := range viewers {
+		wg.Go(func() {
+			w.stagger(ctx, i, viewers)
+			w.viewer(ctx, until)
+		})
 	}
 	wg.Wait()
+}
+
+// stagger keeps viewers from marching in step over a distance: each would wait
+// for the others' CPU in every round trip.
+func (w *edgeWorker) stagger(ctx context.Context, i, of int) {
+	if w.apart == 0 {
+		return
+	}
+	timer := time.NewTimer(w.apart * time.Duration(i) / time.Duration(of))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 func (w *edgeWorker) viewer(ctx context.Context, until time.Time) {

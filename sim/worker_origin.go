@@ -22,6 +22,8 @@ type originWorker struct {
 	audit   *os.File
 	planter planter
 	served  func() error // waits for Serve and returns its error
+	// sockets opens what the server listens on; nil: originSockets.
+	sockets func(ctx context.Context, quic bool) (net.Listener, net.PacketConn, error)
 }
 
 func (w *originWorker) start(ctx context.Context, s *Start) (Answer, error) {
@@ -38,9 +40,13 @@ func (w *originWorker) start(ctx context.Context, s *Start) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	listener, packets, err := originSockets(ctx, s.QUIC)
+	sockets := w.sockets
+	if sockets == nil {
+		sockets = originSockets
+	}
+	listener, packets, err := sockets(ctx, s.QUIC)
 	if err != nil {
-		return Answer{}, fmt.Errorf("listening on loopback: %w", err)
+		return Answer{}, fmt.Errorf("listening: %w", err)
 	}
 	served := make(chan error, 2)
 	go func() { served <- server.Serve(listener) }()
@@ -54,6 +60,13 @@ func (w *originWorker) start(ctx context.Context, s *Start) (Answer, error) {
 	w.server, w.served = server, sync.OnceValue(func() error { return errors.Join(<-served, <-served) })
 	w.planter.share = s.Arm.Settings.Origin.Plant.CPU
 	return Answer{Type: msgReady, Addresses: []string{listener.Addr().String()}}, w.planter.begin()
+}
+
+// also serves what comes to another listener.
+func (w *originWorker) also(listener net.Listener) {
+	before, served := w.served, make(chan error, 1)
+	go func() { served <- w.server.Serve(listener) }()
+	w.served = sync.OnceValue(func() error { return errors.Join(before(), <-served) })
 }
 
 // originSockets listens on a port of loopback: TCP, and with QUIC the UDP port

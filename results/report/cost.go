@@ -57,6 +57,7 @@ func cost(p *page, r *results.Result, e group) {
 		p.note(text, faint)
 	}
 	paced(p, r, e)
+	links(p, e, r)
 	ratios(p, r, e)
 }
 

@@ -92,4 +92,5 @@ func latency(p *page, r *results.Result, e group) {
 	}
 	g.print(p)
 	p.note("Latency runs from the moment a request was due to be sent to the end of its reply, so that waiting behind a slow one counts.", faint)
+	links(p, e, r)
 }

@@ -1,0 +1,222 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/originpull/originpull/edge/pool"
+	"github.com/originpull/originpull/origin"
+	"github.com/originpull/originpull/scenarios"
+	"github.com/originpull/originpull/wire"
+)
+
+// farAddress is where the origin is at the end of every distance: an address
+// for documentation (RFC 5737), which exists on the link alone.
+var farAddress = netip.MustParseAddrPort("192.0.2.80:443")
+
+// nearAddress is a point of presence's, of which there are fewer than 255. Each
+// has its own: to the origin, two connections from one port would be one.
+func nearAddress(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + i)})
+}
+
+// nearPrefixes is what an allowlist at the far end of a distance lets in.
+func nearPrefixes() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
+}
+
+// hopProcs is how many processors the process of a hop may use: what wakes up
+// for a packet must not wait for a signature.
+const hopProcs = "2"
+
+// errDistant is why an arm on a link has no CPU figures.
+var errDistant = errors.New("edge, origin and the link between them are one process: an emulated distance wakes up on their account")
+
+// linkOf is the link of a scenario in wire's terms. A trial's seed stands in
+// for one that is not given.
+func linkOf(l *scenarios.Link, seed uint64) wire.Link {
+	if l.Seed != 0 {
+		seed = l.Seed
+	}
+	return wire.Link{
+		Kind: l.Kind, RTT: time.Duration(l.RTT), Jitter: time.Duration(l.Jitter), Loss: l.Loss,
+		Rate: int64(l.Rate), Queue: int(l.Queue), MTU: l.MTU, Seed: seed,
+	}
+}
+
+// distant reports whether there is more than loopback between the arm's ends.
+func (a *Arm) distant() bool { return a.Settings.Link.Distant() }
+
+// distant reports whether an arm of the experiment is.
+func (x *Experiment) distant() bool {
+	return slices.ContainsFunc(x.Arms, func(a Arm) bool { return a.distant() })
+}
+
+// LinkSummary is what the link of a hop did.
+type LinkSummary struct {
+	Kind     string        `json:"kind"`
+	Nominal  time.Duration `json:"nominal"`  // round-trip time asked for
+	Realised time.Duration `json:"realised"` // measured before the first block
+	LateP50  time.Duration `json:"lateP50"`  // of packets, in the worst block
+	LateP99  time.Duration `json:"lateP99"`
+	Packets  int64         `json:"packets"`
+	Lost     int64         `json:"lost"`
+	Overflow int64         `json:"overflow"`
+	Reasons  []string      `json:"reasons,omitempty"` // why latency is not valid
+	Warnings []string      `json:"warnings,omitempty"`
+}
+
+// add takes in one block.
+func (s *LinkSummary) add(stats wire.LinkStats, trust wire.Trust) {
+	s.LateP50, s.LateP99 = max(s.LateP50, stats.LatenessP50), max(s.LateP99, stats.LatenessP99)
+	s.Packets += stats.Packets
+	s.Lost += stats.Lost
+	s.Overflow += stats.Overflowed
+	s.Reasons = append(s.Reasons, trust.Reasons...)
+	s.Warnings = append(s.Warnings, trust.Warnings...)
+}
+
+// hopEnd is the origin's side of a hop whose ends share a process.
+type hopEnd struct{ counts *origin.Counts }
+
+func (h *hopEnd) pids() ([]int, error) { return nil, errDistant }
+func (h *hopEnd) stop() error          { return nil }
+
+func (h *hopEnd) drain(context.Context, int64) (*origin.Counts, error) {
+	if h.counts == nil {
+		return nil, fmt.Errorf("the origin of a hop: %w", errNoAnswer)
+	}
+	return h.counts, nil
+}
+
+// startHop starts both ends in one process.
+func (r *run) startHop(ctx context.Context, p *pair, start *Start, credentials credentialSet) (err error) {
+	far := *start
+	far.QUIC = p.arm.overQUIC()
+	near := *start
+	near.Credentials, near.Certificate, near.Audit, near.Far = credentials.edge, "", "", &far
+	p.origin, p.trial.noCPU = &hopEnd{}, errDistant
+	if p.edge, err = r.cfg.startProcess(RoleHop, "the hop of "+p.arm.Name, append(workerEnv(), "GOMAXPROCS="+hopProcs)); err != nil {
+		return err
+	}
+	_, err = p.edge.ask(ctx, Command{Type: msgStart, Start: &near})
+	return err
+}
+
+// What an experiment on a link takes.
+const (
+	togetherHandshakes = 4 // arms at once: they wait for most of the time, and nobody reads CPU
+	leastTurns         = 6 // round trips that a block holds at the least, for each of a connection's
+	mostTurns          = 5 // round trips from TCP connect to the first byte: TLS 1.2 with a chain beyond the initial window
+	calibrationTurns   = 4 // of two each, and most often of one calibration
+)
+
+// together is how many arms of the experiment are measured at once.
+func (x *Experiment) together() int {
+	switch {
+	case !x.distant():
+		return len(x.Arms)
+	case x.Kind == Handshakes:
+		return togetherHandshakes
+	}
+	return 1
+}
+
+// blockOf is the length of an arm's block, in seconds: one that a distance
+// does not fit into many times over would measure hardly anything.
+func (x *Experiment) blockOf(a *Arm) float64 {
+	if x.Kind != Handshakes || !a.distant() {
+		return x.Block
+	}
+	return max(x.Block, leastTurns*mostTurns*a.farthest().Seconds())
+}
+
+// farthest is the longest round trip of an arm.
+func (a *Arm) farthest() time.Duration { return slices.Max(a.Settings.Distances()) }
+
+// distantSeconds is what the blocks of one trial take where arms have a
+// distance: those measured together take as long as the longest of them.
+func (x *Experiment) distantSeconds() (total float64) {
+	for some := range slices.Chunk(x.Arms, x.together()) {
+		longest := 0.0
+		for i := range some {
+			rtt := some[i].farthest().Seconds()
+			// Calibration, the last exchanges of warm-up and block, and goodbye.
+			calibrating := float64(calibrationTurns * len(some[i].Settings.Distances()))
+			longest = max(longest, x.blockOf(&some[i])+(calibrating+mostTurns+mostTurns+1)*rtt)
+		}
+		total += longest
+	}
+	return total
+}
+
+// link refuses what a link cannot do, where it was written.
+func (c *compiler) link(e *scenarios.Experiment) {
+	seen := map[string]bool{}
+	problem := func(cell *scenarios.Cell, path, text string) {
+		at, ok := cell.WrittenBy(path)
+		if !ok {
+			at = fmt.Sprintf("experiments[%d].%s", e.Index, path)
+		}
+		if !seen[at+text] {
+			seen[at+text] = true
+			c.problem(at, "%s", text)
+		}
+	}
+	cells := e.Cells()
+	for i := range cells {
+		cell := &cells[i]
+		for _, p := range linkOf(&cell.Link, 0).Problems() {
+			problem(cell, "link."+p.Field, p.Problem)
+		}
+		for _, pop := range cell.Edge.Pops.Named {
+			far := linkOf(&cell.Link, 0)
+			far.RTT = time.Duration(pop.RTT)
+			for _, p := range far.Problems() {
+				if p.Field == "rtt" || p.Field == "jitter" {
+					problem(cell, "edge.pops", pop.Name+": "+p.Problem)
+				}
+			}
+		}
+		if !cell.Link.Distant() {
+			continue
+		}
+		if len(cell.Edge.Pops.Named) > 0 && cell.Edge.Shield.Enabled {
+			problem(cell, "edge.shield.enabled", "with a shield no point of presence dials the origin, so that none has a distance to it: give a number of edge.pops and a link.rtt, or remove the shield")
+		}
+		if len(cell.Edge.Pops.Named) > 1 && cell.Edge.Protocol == string(pool.H3) {
+			problem(cell, "edge.protocol", "points of presence with distances of their own speak h1 or h2: use one of them, or a number of edge.pops")
+		}
+		if kind, known := wire.KindOf(cell.Link.Kind); known && !kind.Packets && cell.Edge.Protocol == string(pool.H3) {
+			problem(cell, "link.kind", "a "+kind.Name+" link carries no datagrams: h3 needs direct, netstack or tun")
+		}
+		if cell.Origin.Server != builtin {
+			problem(cell, "origin.server", cell.Origin.Server+" cannot be put behind a link: use server: builtin, or link.kind: direct")
+		}
+		for path, planted := range map[string]float64{"edge.plant.cpu": cell.Edge.Plant.CPU, "origin.plant.cpu": cell.Origin.Plant.CPU} {
+			if planted > 0 {
+				problem(cell, path, "no CPU is read on a link, so that nothing planted could be found: use link.kind: direct")
+			}
+		}
+	}
+}
+
+// missingLink says which kind of link an experiment needs and this machine
+// does not have, "" when it has all.
+func missingLink(x *Experiment) string {
+	for i := range x.Arms {
+		name := x.Arms[i].Settings.Link.Kind
+		kind, known := wire.KindOf(name)
+		if !known {
+			continue
+		}
+		if err := kind.Available(); err != nil {
+			return fmt.Sprintf("this machine has no %s link (%v): use netstack, which needs no privilege", name, err)
+		}
+	}
+	return ""
+}

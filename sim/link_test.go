@@ -1,0 +1,187 @@
+package sim
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/originpull/originpull/results"
+	"github.com/originpull/originpull/scenarios"
+)
+
+// TestHopIsMeasuredInRoundTrips runs every protocol over a distance. A busy
+// machine makes it slower; nothing makes it faster than the distance.
+func TestHopIsMeasuredInRoundTrips(t *testing.T) {
+	result := mustRun(t, compileText(t, `
+version: 1
+name: far
+link: {rtt: 20ms}
+workload: {mode: handshakes, duration: 100ms, concurrency: 2}
+compare:
+  - axis: handshake
+    values:
+      - {name: tls12, set: {edge.tls.version: "1.2"}}
+      - {name: tls12-resumed, set: {edge.tls.version: "1.2", edge.tls.resumption: true}}
+      - {name: tls13, set: {}}
+      - {name: h3, set: {edge.protocol: h3}}
+      - {name: h3-resumed, set: {edge.protocol: h3, edge.tls.resumption: true}}
+      - {name: loopback, set: {link.rtt: 0s, origin.strategies: [allowlist]}}
+`))
+	if !result.Validity.Reconciled || len(result.Pairs) > 0 || len(result.Arms) != 6 {
+		t.Fatalf("validity %+v, %d pairs, %d arms", result.Validity, len(result.Pairs), len(result.Arms))
+	}
+	for name, least := range map[string]float64{"tls12": 4, "tls12-resumed": 3, "tls13": 3, "h3": 2, "h3-resumed": 2} {
+		a := result.Arm("far/handshake=" + name)
+		first := a.Metrics[results.MetricFirstByteRTTs]
+		// The realised round trip is a median too, and its machine may have been busier.
+		if a.Error != "" || first.N == 0 || first.Value < least*0.6 || first.Kind != results.Time {
+			t.Errorf("%s: %s, firstbyte.rtts %+v", name, a.Error, first)
+		}
+		if v := a.Metrics[results.MetricLinkRealised]; v.Value < 20 || a.Metrics[results.MetricLinkNominal].Value != 20 {
+			t.Errorf("%s: realised %+v", name, v)
+		}
+		if v := a.Metrics["firstbyte.p50"]; v.Value < least*20 {
+			t.Errorf("%s: the first byte came after %+v", name, v)
+		}
+		if a.Labels[results.LabelLink] != "netstack, rtt 20ms" {
+			t.Errorf("%s: labels %v", name, a.Labels)
+		}
+		noCPU(t, a)
+	}
+	near := result.Arm("far/handshake=loopback")
+	if v := near.Metrics[results.MetricFirstByteRTTs]; v.Low != 3 || v.High != 3 || near.Labels[results.LabelLink] != "" {
+		t.Errorf("loopback counts turns: %+v, %v", v, near.Labels)
+	}
+	noCPU(t, near)
+}
+
+func noCPU(t *testing.T, a *results.Arm) {
+	t.Helper()
+	for name, v := range a.Metrics {
+		if v.Kind == results.CPU || strings.HasPrefix(name, "efficiency") {
+			t.Errorf("%s has %s %+v", a.Name, name, v)
+		}
+	}
+}
+
+// TestHopCarriesRequests: a pool over a distance, let in by an address that
+// this machine does not have.
+func TestHopCarriesRequests(t *testing.T) {
+	result := mustRun(t, compileText(t, `
+version: 1
+name: far
+origin: {strategies: [allowlist, mtls]}
+link: {rtt: 10ms, loss: 0.01, rate: 100Mbit/s}
+workload: {duration: 300ms, warmup: 20ms, objects: {model: one}}
+compare: [{axis: edge.pool.reuse, values: [true, false]}]
+`))
+	if !result.Validity.Reconciled {
+		t.Fatalf("%+v", result.Validity)
+	}
+	kept, fresh := result.Arm("far/edge.pool.reuse=true"), result.Arm("far/edge.pool.reuse=false")
+	for _, a := range []*results.Arm{kept, fresh} {
+		if a.Error != "" || a.Metrics["requests.count"].Value == 0 || a.Metrics["requests.failed"].Value > 0 {
+			t.Errorf("%s: %s, %+v", a.Name, a.Error, a.Metrics)
+		}
+		noCPU(t, a)
+	}
+	if kept.Metrics["latency.p50"].Value < 10 || fresh.Metrics["latency.p50"].Value < 30 {
+		t.Errorf("latency %+v, %+v", kept.Metrics["latency.p50"], fresh.Metrics["latency.p50"])
+	}
+}
+
+func TestLinkIsRefusedWhereItWasWritten(t *testing.T) {
+	s, err := scenarios.Load(scenarios.Source{File: "x.yaml", Content: []byte(`
+version: 1
+workload: {mode: handshakes}
+link:
+  kind: model
+  mtu: 100
+experiments:
+  - name: a
+    edge: {protocol: h3}
+  - name: b
+    compare:
+      - {axis: link.loss, values: [0, 0.01]}
+      - axis: server
+        values:
+          - {name: nginx, set: {origin.server: nginx}}
+  - name: c
+    link: {kind: direct, rtt: 50ms, mtu: 1500}
+    edge: {plant: {cpu: 0.5}}
+`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Compile(s)
+	problems, ok := errors.AsType[scenarios.Problems](err)
+	if !ok {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"x.yaml:6: experiments[0].link.mtu: 100 bytes are not between 1280 and 65535",
+		"x.yaml:5: experiments[0].link.kind: a model link carries no datagrams: h3 needs direct, netstack or tun",
+		"x.yaml:12: experiments[1].compare[0].values[1]: a model link has none: use netstack or tun",
+		"x.yaml:15: experiments[1].compare[1].values[0].set.origin.server: nginx cannot be put behind a link: use server: builtin, or link.kind: direct",
+		"x.yaml:17: experiments[2].link.rtt: a direct link has none: use netstack or model or tun",
+	} {
+		if !slices.ContainsFunc(problems, func(p scenarios.Problem) bool { return p.Error() == want }) {
+			t.Errorf("no %q in\n%v", want, err)
+		}
+	}
+}
+
+// TestDistantPlanIsTrue: blocks are long enough for their distance, arms are
+// measured together, and neither baseline nor double stands beside them.
+func TestDistantPlanIsTrue(t *testing.T) {
+	plan := compileText(t, `
+version: 1
+workload: {mode: handshakes, duration: 1s}
+compare: [{axis: link.rtt, values: [10ms, 100ms, 200ms, 400ms, 20ms]}]
+`)
+	x := &plan.Experiments[0]
+	if len(x.Arms) != 5 || x.Interleaved || x.Trials != 1 {
+		t.Fatalf("%+v", x)
+	}
+	var lengths []float64
+	for i := range x.Arms {
+		lengths = append(lengths, x.blockOf(&x.Arms[i]))
+	}
+	if want := []float64{1, 3, 6, 12, 1}; !slices.Equal(lengths, want) {
+		t.Errorf("blocks of %v, want %v", lengths, want)
+	}
+	// Four together: the longest of them has 15 round trips more than its block.
+	if want := 12 + 0.4*15 + 1 + 0.02*15; x.Seconds < want-1e-9 || x.Seconds > want+1e-9 {
+		t.Errorf("%v seconds, want %v", x.Seconds, want)
+	}
+}
+
+// TestPopsHaveDistancesOfTheirOwn: each has a path, and figures of its own.
+func TestPopsHaveDistancesOfTheirOwn(t *testing.T) {
+	result := mustRun(t, compileText(t, `
+version: 1
+name: pops
+origin: {strategies: [allowlist, mtls]}
+edge: {pops: [{name: near, rtt: 10ms}, {name: far, rtt: 60ms}], pool: {reuse: false}}
+workload: {duration: 1s, warmup: 20ms, objects: {model: one}}
+`))
+	a := &result.Arms[0]
+	if a.Error != "" || !result.Validity.Reconciled || len(a.Pops) != 2 {
+		t.Fatalf("%s, %+v, %+v", a.Error, result.Validity, a.Pops)
+	}
+	samples := 0
+	for i, rtt := range []float64{10, 60} {
+		pop := a.Pops[i]
+		if m := pop.Metrics; m[results.MetricLinkNominal].Value != rtt || m[results.MetricLinkRealised].Value < rtt || m["latency.p50"].Value < 3*rtt || m["firstbyte.p50"].Value < 3*rtt {
+			t.Errorf("%s: %+v", pop.Name, m)
+		}
+		samples += pop.Metrics["latency.p50"].N
+	}
+	if want := int(a.Metrics["requests.count"].Value); samples != want || a.Metrics["latency.p50"].N != want {
+		t.Errorf("%d pulls at points of presence, %d in all", samples, want)
+	}
+	if _, have := a.Metrics[results.MetricLinkRealised]; have {
+		t.Error("there are two links, and one figure of them")
+	}
+}

@@ -1,0 +1,171 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/originpull/originpull/results"
+	"github.com/originpull/originpull/wire"
+)
+
+// hopWorker is both ends of a hop with a distance, and the distance, in one
+// process: edge and built-in origin with wire.Paths between them.
+type hopWorker struct {
+	edge       edgeWorker
+	origin     originWorker
+	spans      []*span // one, or one for each named point of presence
+	calibrated bool
+}
+
+// span is one path with what is known of it.
+type span struct {
+	path  *wire.Path
+	found wire.Calibration
+	link  LinkSummary
+}
+
+func (w *hopWorker) start(ctx context.Context, s *Start) (Answer, error) {
+	if s.Far == nil {
+		return Answer{}, fmt.Errorf("a worker that is a %s needs both ends' part of the plan", RoleHop)
+	}
+	settings := &s.Arm.Settings
+	for i, rtt := range settings.Distances() {
+		link := linkOf(&settings.Link, s.Seed+uint64(i))
+		link.RTT = rtt
+		path, err := wire.Open(link)
+		if err != nil {
+			return Answer{}, err
+		}
+		w.spans = append(w.spans, &span{path: path})
+		w.edge.sites = append(w.edge.sites, wire.Dialer{Network: path, Source: nearAddress(i)})
+	}
+	w.origin.sockets = w.sockets
+	ready, err := w.origin.start(ctx, s.Far)
+	if err != nil {
+		return Answer{}, err
+	}
+	for _, other := range w.spans[1:] {
+		listener, err := other.path.Listen(farAddress)
+		if err != nil {
+			return Answer{}, err
+		}
+		w.origin.also(listener)
+	}
+	near := *s
+	near.Origin, near.Source = farAddress, nearAddress(0)
+	if _, err := w.edge.start(ctx, &near); err != nil {
+		return Answer{}, err
+	}
+	if settings.Workload.Realtime {
+		given := fmt.Sprintf("nice %d", hopNice)
+		if err := hasten(); err != nil {
+			given = "not given: " + err.Error()
+		}
+		w.edge.recorder.saw(results.EnvRealtime, given)
+	}
+	return ready, nil
+}
+
+// sockets are the origin's at the far side of the first path.
+func (w *hopWorker) sockets(_ context.Context, quic bool) (net.Listener, net.PacketConn, error) {
+	path := w.spans[0].path
+	listener, err := path.Listen(farAddress)
+	if err != nil || !quic {
+		return listener, nil, err
+	}
+	packets, err := path.ListenPackets(farAddress)
+	if err != nil {
+		_ = listener.Close()
+		return nil, nil, err
+	}
+	return listener, packets, nil
+}
+
+func (w *hopWorker) handle(ctx context.Context, c Command) (Answer, error) {
+	switch c.Type {
+	case msgBlock:
+		return w.block(ctx, c)
+	case msgDrain:
+		answer, err := w.edge.handle(ctx, c)
+		if err != nil {
+			return Answer{}, err
+		}
+		far, err := w.origin.handle(ctx, c)
+		if err != nil {
+			return Answer{}, err
+		}
+		answer.Origin = far.Origin
+		for _, s := range w.spans {
+			answer.Links = append(answer.Links, s.link)
+		}
+		return answer, nil
+	}
+	return Answer{}, fmt.Errorf("a hop has no command %q", c.Type)
+}
+
+// block calibrates the paths while they are still idle, and notes what they do
+// in a block that counts.
+func (w *hopWorker) block(ctx context.Context, c Command) (Answer, error) {
+	if !w.calibrated {
+		for _, s := range w.spans {
+			if err := s.calibrate(ctx); err != nil {
+				return Answer{}, err
+			}
+			w.edge.apart = max(w.edge.apart, s.found.Realised)
+		}
+		w.calibrated = true
+	}
+	for _, s := range w.spans {
+		s.path.TakeStats()
+	}
+	answer, err := w.edge.handle(ctx, c)
+	if err != nil || c.Block == nil || c.Block.Discard {
+		return answer, err
+	}
+	for _, s := range w.spans {
+		stats := s.path.TakeStats()
+		s.link.add(stats, s.path.Judge(s.found, stats))
+	}
+	return answer, nil
+}
+
+const (
+	// calibrationTimeout bounds the probes of a link that loses most of them.
+	calibrationTimeout = 15 * time.Second
+	// calibrations are tried while the machine is busy with something else:
+	// what the link does when left alone is wanted.
+	calibrations = 4
+)
+
+// calibrate measures the idle link until it was left alone, and keeps the best.
+func (s *span) calibrate(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, calibrationTimeout)
+	defer cancel()
+	for i := range calibrations {
+		found, err := s.path.Calibrate(ctx)
+		if err != nil && i == 0 {
+			return err
+		}
+		if err != nil {
+			break // the time is over, and there is one
+		}
+		if i == 0 || found.Stats.LatenessP99 < s.found.Stats.LatenessP99 {
+			s.found = found
+		}
+		if s.path.Judge(s.found, wire.LinkStats{}).Valid {
+			break
+		}
+	}
+	s.link = LinkSummary{Kind: s.path.Link().Kind, Nominal: s.found.Nominal, Realised: s.found.Realised}
+	return nil
+}
+
+func (w *hopWorker) close() {
+	w.edge.close()
+	w.origin.close()
+	for _, s := range w.spans {
+		_ = s.path.Close()
+	}
+}
