@@ -78,13 +78,13 @@ func (s *originStarter) start(ctx context.Context, p origin.Policy, c pki.Creden
 	audit := filepath.Join(auditFolder(s.run.cfg), fileStem(name)+".jsonl")
 	arm := Arm{Name: name, Experiment: s.experiment, Policy: p, Settings: scenarios.Defaults()}
 	arm.Settings.Edge.TLS.Group = bypass.Group
-	address, err := builtinEnd{proc}.listen(ctx, &Start{
+	addresses, err := builtinEnd{proc}.listenAll(ctx, &Start{
 		Protocol: ProtocolVersion, Seed: s.run.plan.Seed, Arm: arm, Credentials: c, Certificate: bypass.ServerCertificate, Audit: audit, QUIC: true,
 	})
 	if err != nil {
 		return nil, nil, errors.Join(err, stop())
 	}
-	return &workerOrigin{process: proc, address: address, journal: origin.OpenJournal(audit)}, stop, nil
+	return &workerOrigin{process: proc, addresses: addresses, journal: origin.OpenJournal(audit)}, stop, nil
 }
 
 // publicRoots writes the lab's public authority where the origin's process
@@ -119,12 +119,20 @@ func policyName(p origin.Policy) string {
 
 // workerOrigin is an origin worker as attempts see it.
 type workerOrigin struct {
-	process *process
-	address netip.AddrPort
-	journal *origin.Journal
+	process   *process
+	addresses []netip.AddrPort // as originWorker lists them
+	journal   *origin.Journal
 }
 
-func (o *workerOrigin) Address() netip.AddrPort { return o.address }
+func (o *workerOrigin) Address() netip.AddrPort { return o.addresses[0] }
+
+func (o *workerOrigin) Side(name string) netip.AddrPort {
+	at := map[string]int{bypass.SidePlain: 1, bypass.SideV6: 2}[name]
+	if at == 0 || at >= len(o.addresses) {
+		return netip.AddrPort{}
+	}
+	return o.addresses[at]
+}
 
 func (o *workerOrigin) Reload(ctx context.Context, p origin.Policy, c pki.Credentials) error {
 	_, err := o.process.ask(ctx, Command{Type: msgReload, Reload: &Reload{Policy: p, Credentials: c}})

@@ -59,11 +59,20 @@ func listCases(w io.Writer, verbose bool) {
 		if !verbose {
 			continue
 		}
+		if a.Unbuilt != "" {
+			_, _ = fmt.Fprintf(w, "\t  not built: %s\n", a.Unbuilt)
+		}
 		for i, step := range a.Steps {
 			_, _ = fmt.Fprintf(w, "\t  %d. %s\n", i+1, step)
 		}
 		for _, strategy := range slices.Sorted(maps.Keys(a.Mistakes)) {
 			_, _ = fmt.Fprintf(w, "\t  control under %s: %s\n", strategy, a.Mistakes[strategy])
+		}
+		if a.EdgeFault != "" {
+			_, _ = fmt.Fprintf(w, "\t  control, an edge with a fault: %s\n", a.EdgeFault)
+		}
+		if a.Run != nil {
+			_, _ = fmt.Fprintf(w, "\t  holds: %s\n", a.Holds)
 		}
 		_, _ = fmt.Fprintf(w, "\t  reference: %s\n", a.Reference)
 	}

@@ -47,6 +47,7 @@ func init() {
 			},
 			Holds:    origin.Authority,
 			Mistakes: map[string]string{origin.Header: "never-retire"},
+			Live:     true,
 			Run:      oldSecret,
 		},
 		Attempt{
@@ -62,7 +63,8 @@ func init() {
 				"send one header with a comma list of both",
 			},
 			Holds:    origin.Authority,
-			Mistakes: map[string]string{origin.Header: "first-value"},
+			Mistakes: map[string]string{origin.Header: "any-value"},
+			Also:     map[string]string{origin.Header: "first-value"},
 			Run:      duplicatedSecret,
 		},
 	)

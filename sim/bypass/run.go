@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/originpull/originpull/origin"
@@ -104,6 +105,10 @@ func (s *series) run(ctx context.Context) error {
 			s.finish(i, skippedRow(s.planned[i]))
 			continue
 		}
+		if registry[s.planned[i].Case].Rogue != nil {
+			s.finish(i, s.measureEdge(ctx, s.planned[i]))
+			continue
+		}
 		if err := s.group(ctx, s.sharing(i)); err != nil {
 			failed = append(failed, err)
 		}
@@ -136,11 +141,20 @@ func (s *series) finish(i int, row Row) {
 // start is the reason of its rows.
 func (s *series) group(ctx context.Context, rows []int) (err error) {
 	first := s.planned[rows[0]]
-	p, err := policy(first.Strategy, first.Mistake)
+	v, err := variantNamed(first.Strategy)
 	if err != nil {
 		return err
 	}
-	o, stop, err := s.runner.Start(ctx, p, s.runner.Material.Origin, Environment{PublicRoots: s.runner.Material.PublicRoots})
+	p, err := v.policy(first.Mistake)
+	if err != nil {
+		return err
+	}
+	if v.pin == origin.PinLeaf {
+		p.PinValue = s.runner.Material.edgeLeaf
+	}
+	starting, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	o, stop, err := s.runner.Start(starting, p, s.runner.Material.Origin, Environment{PublicRoots: s.runner.Material.PublicRoots})
 	if err != nil {
 		if ctx.Err() == nil {
 			for _, i := range rows {
@@ -169,6 +183,9 @@ func (s *series) group(ctx context.Context, rows []int) (err error) {
 	}
 	return nil
 }
+
+// startPatience is how long an origin may take to come up.
+const startPatience = 30 * time.Second
 
 // describe names a policy for people.
 func describe(p Planned) string {
@@ -199,6 +216,7 @@ func (s *series) lab(o Origin, p origin.Policy, i, n int) bench {
 			Attacker: attackerAddress(n),
 			Material: s.runner.Material,
 			overQUIC: registry[planned.Case].overQUIC(),
+			shared:   strings.Contains(planned.Strategy, "shared"),
 			origin:   o, pristine: p, secret: currentSecret, patience: s.runner.Patience,
 		},
 	}
