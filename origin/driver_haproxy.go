@@ -24,15 +24,17 @@ func init() {
 			"which peers the allowlist turned away: it counts them and writes nothing down",
 			"how connections over HTTP/2 ended that began and made no request: they are counted as accepted only",
 		},
-		binaries: []string{"haproxy"},
-		identify: identifyHAProxy,
-		limits:   haproxyLimits,
-		refuses:  refuseHAProxy,
-		render:   renderHAProxy,
-		quit:     "usr1",
-		logs:     []string{accessFile},
-		parse:    parseHAProxy,
-		accepted: haproxyAccepted,
+		binaries:  []string{"haproxy"},
+		identify:  identifyHAProxy,
+		limits:    haproxyLimits,
+		refuses:   refuseHAProxy,
+		render:    renderHAProxy,
+		mistakes:  []string{"trust-forwarded", "exempt-path-secret"},
+		refusesAt: haproxyRefusesAt,
+		quit:      "usr1",
+		logs:      []string{accessFile},
+		parse:     parseHAProxy,
+		accepted:  haproxyAccepted,
 	})
 }
 
@@ -55,6 +57,17 @@ func identifyHAProxy(ctx context.Context, path string) (Installed, error) {
 
 func haproxyLimits(_ Installed, p Policy) []Limit {
 	return append(pinLimit(p, "it has no sample for subject alternative names", PinNone, PinSubject, PinLeaf), revocationRead(p)...)
+}
+
+func haproxyRefusesAt(missing Proof) string {
+	switch missing {
+	case Address:
+		return StageTCP
+	case Subject, Secret, Authority:
+		return StageHTTP
+	default:
+		return StageTLS
+	}
 }
 
 func refuseHAProxy(found Installed, s Setup) error {
@@ -108,7 +121,12 @@ func haproxyBind(r *rendering) string {
 	if !p.Uses(MTLS) {
 		return bind
 	}
-	bind += " verify required ca-file " + rootsFile
+	bind += map[certificateRule]string{
+		requireCertificate:  " verify required ca-file ",
+		optionalCertificate: " verify optional ca-file ",
+		anyCertificate:      " ca-ignore-err all crt-ignore-err all verify optional ca-file ",
+		noCertificate:       " verify none ca-file ",
+	}[r.certificateRule] + rootsFile
 	if p.RevocationList != "" {
 		bind += " crl-file " + listFile
 	}
@@ -123,7 +141,14 @@ func haproxyGuard(c *config, r *rendering) {
 		for i, prefix := range p.Allow {
 			allowed[i] = prefix.Masked().String()
 		}
-		c.add("tcp-request connection reject if !{ src %s }", strings.Join(allowed, " "))
+		switch p.Mistake {
+		case "open-allowlist":
+		case "trust-forwarded":
+			c.add("http-request set-src req.hdr(X-Forwarded-For) if { req.hdr(X-Forwarded-For) -m found }")
+			c.add("http-request deny deny_status 403 if !{ src %s }", strings.Join(allowed, " "))
+		default:
+			c.add("tcp-request connection reject if !{ src %s }", strings.Join(allowed, " "))
+		}
 	}
 	c.add("http-request capture req.hdr(host) len 128")
 	refuse := func(proof string, status int, unless string) {
@@ -144,9 +169,21 @@ func haproxyGuard(c *config, r *rendering) {
 	}
 	if p.Uses(Header) {
 		once := fmt.Sprintf("{ req.fhdr_cnt(%s) eq 1 }", p.SecretHeader)
+		fold := ""
+		if r.secretRule == caselessSecret {
+			fold = "-i "
+		}
 		either := make([]string, len(r.secrets))
 		for i, secret := range r.secrets {
-			either[i] = fmt.Sprintf("%s { req.fhdr(%s) -m str \"%s\" }", once, p.SecretHeader, secret)
+			either[i] = fmt.Sprintf("%s { req.fhdr(%s) -m str %s\"%s\" }", once, p.SecretHeader, fold, secret)
+		}
+		switch {
+		case r.secretRule == anySecret:
+			either = []string{fmt.Sprintf("{ req.fhdr(%s) -m len gt 0 }", p.SecretHeader)}
+		case r.secretRule == optionalSecret:
+			either = append(either, fmt.Sprintf("!{ req.fhdr(%s) -m len gt 0 }", p.SecretHeader))
+		case p.Mistake == "exempt-path-secret":
+			either = append(either, fmt.Sprintf("{ path_sub %s }", exemptWord))
 		}
 		refuse(Secret.String(), 403, strings.Join(either, " || "))
 	}

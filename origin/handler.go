@@ -89,7 +89,7 @@ func (r *reply) decide(g *guard) (spent bool) {
 	if d == nil && r.early && !takesEarly(r.request) {
 		d = &denial{reason: "the request came before the handshake was complete, and its route takes none in 0-RTT", status: http.StatusTooEarly}
 	}
-	if d != nil && !(g.behindRouter && d.proof == Secret && !r.server.routes(r.request)) {
+	if d != nil && (!g.behindRouter || d.proof != Secret || r.server.routes(r.request)) {
 		r.deny(d)
 		return d.closes
 	}

@@ -46,7 +46,7 @@ func (r *run) bypassExperiment(ctx context.Context, x *Experiment) error {
 // bypassRow is a row in the document's terms.
 func bypassRow(experiment string, row *bypass.Row) results.BypassRow {
 	return results.BypassRow{
-		Experiment: experiment, Case: row.Case, Title: row.Title, Strategy: row.Strategy, Server: "builtin",
+		Experiment: experiment, Case: row.Case, Title: row.Title, Strategy: row.Strategy, Server: row.Server,
 		Mistake: row.Mistake, TLS: row.TLS, Protocol: row.Protocol,
 		Predicted: string(row.Predicted), Measured: string(row.Measured), Stage: string(row.Stage),
 		Reason: row.Reason, Proof: row.Proof, Status: row.Status,
@@ -63,6 +63,9 @@ type originStarter struct {
 
 func (s *originStarter) start(ctx context.Context, p origin.Policy, c pki.Credentials, env bypass.Environment) (bypass.Origin, func() error, error) {
 	name := fmt.Sprintf("%s-%02d-%s", s.experiment, s.started.Add(1), policyName(p))
+	if env.Server != "" {
+		return startForAttempts(ctx, p, c, env)
+	}
 	roots, err := s.publicRoots(env)
 	if err != nil {
 		return nil, nil, err
@@ -85,6 +88,47 @@ func (s *originStarter) start(ctx context.Context, p origin.Policy, c pki.Creden
 		return nil, nil, errors.Join(err, stop())
 	}
 	return &workerOrigin{process: proc, addresses: addresses, journal: origin.OpenJournal(audit)}, stop, nil
+}
+
+// startForAttempts starts a real server under the policy.
+func startForAttempts(ctx context.Context, p origin.Policy, c pki.Credentials, env bypass.Environment) (bypass.Origin, func() error, error) {
+	driver, known := origin.DriverNamed(env.Server)
+	if !known {
+		return nil, nil, fmt.Errorf("no driver for server %q", env.Server)
+	}
+	running, err := driver.Start(ctx, origin.Setup{
+		Config: origin.Config{
+			Policy: p, Credentials: c, Certificate: bypass.ServerCertificate, Group: bypass.Group, Tickets: true,
+			Response: origin.Response{Size: serverObject},
+		},
+		Weaker: true, PublicRoots: env.PublicRoots,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+		defer cancel()
+		return running.Stop(ctx)
+	}
+	return serverOrigin{running}, stop, nil
+}
+
+// serverObject is the size of what real servers protect, in bytes.
+const serverObject = 1 << 10
+
+// serverOrigin is a real server as attempts see it.
+type serverOrigin struct{ running *origin.Running }
+
+func (o serverOrigin) Address() netip.AddrPort    { return o.running.Address() }
+func (o serverOrigin) Side(string) netip.AddrPort { return netip.AddrPort{} }
+
+func (o serverOrigin) Reload(context.Context, origin.Policy, pki.Credentials) error {
+	return errors.New("a real server reads its policy at the start")
+}
+
+func (o serverOrigin) Audit(ctx context.Context, peer netip.AddrPort) (origin.Entry, error) {
+	return o.running.Await(ctx, peer)
 }
 
 // publicRoots writes the lab's public authority where the origin's process

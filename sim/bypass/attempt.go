@@ -103,6 +103,10 @@ type Attempt struct {
 	// Sides are the listeners that it needs beside the TLS port: see Origin.
 	Sides []string
 
+	// Exploits are the proofs that a server which asks for them weakly does not
+	// get from this attempt: see origin.Limit.
+	Exploits origin.Proof
+
 	// BuiltinOnly says why the attempt can only be made on the built-in origin;
 	// "" where it can be made on any.
 	BuiltinOnly string

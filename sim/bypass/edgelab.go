@@ -66,8 +66,8 @@ func (l *EdgeLab) serve(r rogue) (at netip.AddrPort, stop func(), err error) {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	return at, func() {
-		_ = server.Close()
-		<-ended
+		// It ends because it is told to, and the attempt is over.
+		_, _ = server.Close(), <-ended
 	}, nil
 }
 
@@ -156,8 +156,8 @@ func (r Row) judgeEdge(a Attempt, o Outcome) Row {
 
 // edgeFaults are the controls of family E: an edge with one fault each.
 var edgeFaults = map[string]func(*edge.Config){
-	"accept-any-origin-certificate": func(c *edge.Config) { c.Behaviour.AcceptAnyOriginCertificate = true },
-	"continue-unasked":              func(c *edge.Config) { c.Behaviour.ContinueWithoutClientCertificate = true },
+	"accept-any-origin-certificate": func(c *edge.Config) { c.AcceptAnyOriginCertificate = true },
+	"continue-unasked":              func(c *edge.Config) { c.ContinueWithoutClientCertificate = true },
 	"speak-plaintext":               func(c *edge.Config) { c.Target.TLS = nil },
 }
 

@@ -45,6 +45,9 @@ type Environment struct {
 	// reads it once, and has no meaning on macOS and Windows: there the
 	// control of C04 fails.
 	PublicRoots []byte
+
+	// Server is the real server to start; "" is the built-in origin.
+	Server string
 }
 
 // Starter starts an origin with TLS (certificate ServerCertificate, session
@@ -60,8 +63,9 @@ type Lab struct {
 	Attacker netip.Addr // 127.0.9.x, another one for every row of an origin
 	Material *Material
 
-	overQUIC bool // legitimate pulls too
-	shared   bool // the edge shows the CDN's certificate, as every customer's does
+	overQUIC bool   // legitimate pulls too
+	server   string // a real one; "" = the built-in origin
+	shared   bool   // the edge shows the CDN's certificate, as every customer's does
 	origin   Origin
 	pristine origin.Policy
 	reloaded bool
@@ -103,9 +107,17 @@ func (l *Lab) RevokeStolen(ctx context.Context) error {
 	return l.Reload(ctx, l.pristine, l.Material.afterTheft())
 }
 
+// serverPatience is how long a real server's log is waited for: it may say
+// nothing about a refused peer, ever.
+const serverPatience = 150 * time.Millisecond
+
 // Audit returns the origin's newest entry for the connection from peer.
 func (l *Lab) Audit(ctx context.Context, peer netip.AddrPort) (origin.Entry, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.patience)
+	patience := l.patience
+	if l.server != "" {
+		patience = min(patience, serverPatience)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	entry, err := l.origin.Audit(ctx, peer)
 	if err != nil {

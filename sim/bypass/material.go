@@ -26,6 +26,7 @@ const (
 	clientRoots    = "clients"
 	currentSecret  = "secret"
 	nextSecret     = "secret-next"
+	retiredSecret  = "secret-retired"
 	revocationList = "revoked"
 )
 
@@ -97,6 +98,7 @@ type Material struct {
 	edgeLeaf string                     // the fingerprint of the edge's certificate
 	rotated  pki.Credentials            // the origin's under another authority
 	revoked  string                     // the revocation list that names the stolen certificate
+	retired  string                     // the secret before the current one
 	next     string                     // the secret after a rotation
 	tenant   string                     // the other tenant's own secret
 	clients  map[string]tls.Certificate
@@ -115,7 +117,7 @@ func NewMaterial(now time.Time) (*Material, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the lab authority: %w", err)
 	}
-	m := &Material{next: rand.Text(), tenant: rand.Text(), clients: map[string]tls.Certificate{}}
+	m := &Material{retired: rand.Text(), next: rand.Text(), tenant: rand.Text(), clients: map[string]tls.Certificate{}}
 	if err := m.issueClients(lab, now); err != nil {
 		return nil, err
 	}
@@ -230,7 +232,7 @@ func (m *Material) assemble(lab *pki.Authority) error {
 		Certificates:    map[string]pki.KeyPair{ServerCertificate: {Certificate: string(server.CertPEM), Key: string(server.KeyPEM)}},
 		Roots:           map[string]string{clientRoots: string(lab.Roots())},
 		RevocationLists: map[string]string{revocationList: string(before)},
-		Secrets:         map[string]string{currentSecret: rand.Text(), nextSecret: m.next},
+		Secrets:         map[string]string{currentSecret: rand.Text(), nextSecret: m.next, retiredSecret: m.retired},
 	}
 	roots, err := m.Origin.Pool(clientRoots)
 	if err != nil {

@@ -1,6 +1,7 @@
 package bypass
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +62,7 @@ func legVerdict(err error) Verdict {
 
 func newRow(p Planned) Row {
 	return Row{
-		Case: p.Case, Title: p.Title, Strategy: p.Strategy, Mistake: p.Mistake, TLS: p.TLS,
+		Case: p.Case, Title: p.Title, Server: cmp.Or(p.Server, Builtin), Strategy: p.Strategy, Mistake: p.Mistake, TLS: p.TLS,
 		Protocol: p.protocol(), Predicted: p.Predicted, Measured: NotRun, Skipped: p.Skipped,
 	}
 }
@@ -121,6 +122,14 @@ func (r Row) judge(ctx context.Context, b bench, o Outcome) Row {
 			continue
 		}
 		entry, err := b.lab.Audit(ctx, step.Local)
+		if b.lab.server != "" {
+			r.Stage, r.Status, r.Reason, r.Proof = step.Stage, step.Status, entry.Reason, entry.Proof
+			seen = append(seen, step.Name+": "+step.Reason)
+			if problem := unfitOnServer(step, entry, err, b.planned.Missing); problem != "" {
+				wrong = append(wrong, problem)
+			}
+			continue
+		}
 		if err != nil {
 			return r.failed(NotRun, "step %q: %v", step.Name, err)
 		}
@@ -148,6 +157,22 @@ func (r Row) compare() Row {
 	}
 	r.OK = true
 	return r
+}
+
+// unfitOnServer is unfit for a real server, whose log may not name a refused
+// peer at all (origin.Driver.CannotTell), or not what it lacked: what it does
+// say must fit.
+func unfitOnServer(step Step, entry origin.Entry, err error, missing origin.Proof) string {
+	if err != nil || entry.Proof == "" {
+		entry.Proof = ""
+	}
+	switch {
+	case err == nil && entry.Verdict == origin.Allowed:
+		return fmt.Sprintf("step %q was refused, but the server's log says that it was served", step.Name)
+	case entry.Proof != "" && !step.Malformed && !slices.Contains((missing|step.Lacks).Names(), entry.Proof):
+		return fmt.Sprintf("step %q was refused for %q (%s), expected one of %s", step.Name, entry.Proof, entry.Reason, missing|step.Lacks)
+	}
+	return ""
 }
 
 // misplaced says which step was refused elsewhere than predicted, or "". A

@@ -15,6 +15,10 @@ type Plan struct {
 	Cases      []string `json:"cases,omitempty"`      // IDs; none: every registered attempt
 	Strategies []string `json:"strategies,omitempty"` // of Strategies; none: allowlist, header and mtls
 	TLS        []string `json:"tls,omitempty"`        // "1.2", "1.3"; none: both
+	Servers    []string `json:"servers,omitempty"`    // of Servers; none: the built-in origin
+
+	// Find looks for a real server; nil: with origin.Driver.Find.
+	Find func(origin.Driver) (origin.Installed, error) `json:"-"`
 }
 
 // Planned is a row before it runs: an attempt against one policy, and what
@@ -22,12 +26,14 @@ type Plan struct {
 type Planned struct {
 	Case      string       `json:"case"`
 	Title     string       `json:"title"`
+	Server    string       `json:"server,omitempty"` // "" = the built-in origin
 	Strategy  string       `json:"strategy"`
 	Mistake   string       `json:"mistake"` // "" = the correct policy
 	TLS       string       `json:"tls"`
 	Predicted Verdict      `json:"predicted"`
 	Stage     wire.Stage   `json:"stage,omitempty"`   // where the refusal is expected
 	Missing   origin.Proof `json:"missing"`           // required and not held; none when bypassed
+	Limit     string       `json:"limit,omitempty"`   // why a real server does not ask for what it should
 	Skipped   string       `json:"skipped,omitempty"` // why the row cannot run
 }
 
@@ -40,6 +46,21 @@ func Rows(plan Plan) ([]Planned, error) {
 		return nil, err
 	}
 	var rows []Planned
+	for _, name := range plan.Servers {
+		if name == Builtin {
+			continue
+		}
+		met, err := plan.serverRows(name)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, met...)
+	}
+	if !slices.Contains(plan.Servers, Builtin) {
+		return rows, nil
+	}
+	onServers := rows
+	rows = nil
 	for _, id := range plan.Cases {
 		if a := registry[id]; a.Rogue != nil {
 			rows = append(rows, plan.edgeRows(a)...)
@@ -53,7 +74,7 @@ func Rows(plan Plan) ([]Planned, error) {
 			rows = append(rows, met...)
 		}
 	}
-	return rows, nil
+	return append(rows, onServers...), nil
 }
 
 // noneAlone stands for the control of a combination that takes two mistakes.
@@ -159,6 +180,9 @@ func (p Plan) complete() Plan {
 	if len(p.Strategies) == 0 {
 		p.Strategies = singleStrategies()
 	}
+	if len(p.Servers) == 0 {
+		p.Servers = []string{Builtin}
+	}
 	if len(p.TLS) == 0 {
 		p.TLS = knownTLS
 	}
@@ -171,6 +195,7 @@ func (p Plan) validate() error {
 		check("bypass case", p.Cases, knownCases()),
 		check("strategy", p.Strategies, Strategies()),
 		check("TLS version", p.TLS, knownTLS),
+		check("server", p.Servers, Servers()),
 	)
 }
 

@@ -16,6 +16,7 @@ import (
 type Row struct {
 	Case      string     `json:"case"`
 	Title     string     `json:"title"`
+	Server    string     `json:"server"` // of Servers
 	Strategy  string     `json:"strategy"`
 	Mistake   string     `json:"mistake"` // "" = the correct policy
 	TLS       string     `json:"tls"`
@@ -121,7 +122,7 @@ func (s *series) sharing(first int) []int {
 	var same []int
 	for i := first; i < len(s.planned); i++ {
 		a, b := s.planned[first], s.planned[i]
-		if a.Strategy == b.Strategy && a.Mistake == b.Mistake && b.Skipped == "" {
+		if a.Server == b.Server && a.Strategy == b.Strategy && a.Mistake == b.Mistake && b.Skipped == "" {
 			same = append(same, i)
 		}
 	}
@@ -152,9 +153,12 @@ func (s *series) group(ctx context.Context, rows []int) (err error) {
 	if v.pin == origin.PinLeaf {
 		p.PinValue = s.runner.Material.edgeLeaf
 	}
+	if first.Server != "" {
+		p.PublicHosts = nil
+	}
 	starting, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	o, stop, err := s.runner.Start(starting, p, s.runner.Material.Origin, Environment{PublicRoots: s.runner.Material.PublicRoots})
+	o, stop, err := s.runner.Start(starting, p, s.runner.Material.Origin, Environment{PublicRoots: s.runner.Material.PublicRoots, Server: first.Server})
 	if err != nil {
 		if ctx.Err() == nil {
 			for _, i := range rows {
@@ -189,10 +193,11 @@ const startPatience = 30 * time.Second
 
 // describe names a policy for people.
 func describe(p Planned) string {
+	name := strings.TrimSpace(p.Server + " " + p.Strategy)
 	if p.Mistake == "" {
-		return p.Strategy
+		return name
 	}
-	return p.Strategy + " with " + p.Mistake
+	return name + " with " + p.Mistake
 }
 
 // bench is what one row needs.
@@ -216,6 +221,7 @@ func (s *series) lab(o Origin, p origin.Policy, i, n int) bench {
 			Attacker: attackerAddress(n),
 			Material: s.runner.Material,
 			overQUIC: registry[planned.Case].overQUIC(),
+			server:   planned.Server,
 			shared:   strings.Contains(planned.Strategy, "shared"),
 			origin:   o, pristine: p, secret: currentSecret, patience: s.runner.Patience,
 		},
