@@ -176,6 +176,9 @@ func (d Driver) Check(found Installed, s Setup) error {
 			problems = append(problems, errors.New(limit.Reason))
 		}
 	}
+	if p := s.Config.Policy; p.Mistake != "" && !s.Weaker {
+		problems = append(problems, fmt.Errorf("mistake %q is for bypass runs alone", p.Mistake))
+	}
 	problems = append(problems, refuseLibrary(found, s), d.refuses(found, s), s.check())
 	if err := errors.Join(problems...); err != nil {
 		return fmt.Errorf("server %s %s cannot run this origin: %w", d.Name, found.Version, err)

@@ -24,12 +24,14 @@ func init() {
 			"which peers the allowlist turned away: it counts them and writes nothing down",
 			"how connections over HTTP/2 ended that began and made no request: they are counted as accepted only",
 		},
-		binaries:  []string{"haproxy"},
-		identify:  identifyHAProxy,
-		limits:    haproxyLimits,
-		refuses:   refuseHAProxy,
-		render:    renderHAProxy,
-		mistakes:  []string{"trust-forwarded", "exempt-path-secret"},
+		binaries: []string{"haproxy"},
+		identify: identifyHAProxy,
+		limits:   haproxyLimits,
+		refuses:  refuseHAProxy,
+		render:   renderHAProxy,
+		mistakes: []string{"trust-forwarded", "exempt-path-secret"},
+		// ca-ignore-err and crt-ignore-err forgive many errors, not all.
+		unwritten: []string{"any-certificate"},
 		refusesAt: haproxyRefusesAt,
 		quit:      "usr1",
 		logs:      []string{accessFile},
@@ -124,7 +126,6 @@ func haproxyBind(r *rendering) string {
 	bind += map[certificateRule]string{
 		requireCertificate:  " verify required ca-file ",
 		optionalCertificate: " verify optional ca-file ",
-		anyCertificate:      " ca-ignore-err all crt-ignore-err all verify optional ca-file ",
 		noCertificate:       " verify none ca-file ",
 	}[r.certificateRule] + rootsFile
 	if p.RevocationList != "" {

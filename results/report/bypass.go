@@ -121,6 +121,10 @@ func outcome(b *results.BypassRow) cell {
 		c.text = "not run"
 	case b.Measured == results.VerdictBlocked:
 		c = cell{strings.TrimSpace("blocked " + b.Stage), green}
+	case b.Measured == results.VerdictServed:
+		c.style = green
+	case b.Measured == results.VerdictDenied && b.Predicted == results.VerdictDenied:
+		c.text = "denied (by design)"
 	case b.Measured == results.VerdictBypassed && b.Predicted == results.VerdictBypassed:
 		c.text = "OPEN (by design)"
 	case b.Measured == results.VerdictBypassed:

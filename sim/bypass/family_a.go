@@ -23,7 +23,8 @@ func init() {
 				origin.Header:    "optional-secret",
 				origin.MTLS:      "optional-certificate",
 			},
-			Run: single(Try{Name: "direct request"}),
+			Also: map[string]string{origin.Allowlist: "answer-before-allowlist"},
+			Run:  single(Try{Name: "direct request"}),
 		},
 		Attempt{
 			ID:         "A02",

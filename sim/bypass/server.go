@@ -84,17 +84,22 @@ func (p Plan) serverCase(s onServer, a Attempt, v variant) ([]Planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	control, skipped := "", ""
-	for _, name := range append(slices.Clone(all), fallbacks(a, v)...) {
-		if s.driver.Writes(name) && (name != "any-certificate" || a.Holds.Has(origin.Possession)) {
-			control = name
-			break
+	var controls []string
+	skipped := ""
+	for _, name := range all {
+		if s.driver.Writes(name) {
+			controls = append(controls, name)
+		}
+	}
+	for _, name := range fallbacks(a, v) {
+		if len(controls) == 0 && s.driver.Writes(name) && (name != "any-certificate" || a.Holds.Has(origin.Possession)) {
+			controls = []string{name}
 		}
 	}
 	mistakes, combined := []string{""}, false
 	switch {
-	case control != "":
-		mistakes = append(mistakes, control)
+	case len(controls) > 0:
+		mistakes = append(mistakes, controls...)
 	case len(all) > 0:
 		mistakes, skipped = append(mistakes, all[0]), fmt.Sprintf("its control %s is not written for %s", all[0], s.driver.Name)
 	case !a.Legitimate:
@@ -123,7 +128,7 @@ func (p Plan) serverCase(s onServer, a Attempt, v variant) ([]Planned, error) {
 // fallbacks open a case in a coarser way, for servers that have no words for
 // the finer one.
 func fallbacks(a Attempt, v variant) []string {
-	if _, tried := a.Mistakes[origin.MTLS]; !tried || len(v.strategies) > 1 || a.Legitimate {
+	if _, tried := a.Mistakes[origin.MTLS]; !tried || len(v.strategies) > 1 || v.strategies[0] != origin.MTLS || a.Legitimate {
 		return nil
 	}
 	return []string{"any-certificate", "never-asks"}

@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/originpull/originpull/origin"
@@ -99,6 +100,12 @@ func (l *Lab) Connect(ctx context.Context, t Try) (*Connection, Step, error) {
 		source = target.Addr()
 	}
 	raw, err := wire.Dialer{Source: source, Timeout: l.patience}.Dial(ctx, target)
+	if l.server != "" && errors.Is(err, syscall.ECONNRESET) {
+		// It closed what it had accepted before connect returned; the pulls
+		// before and after show that it listens.
+		step.Reason = refusal(step.Stage, err)
+		return nil, step, nil
+	}
 	if err != nil {
 		return nil, step, fmt.Errorf("%s: dialing from %s: %w", t.Name, source, err)
 	}
