@@ -4,12 +4,14 @@ GO ?= go
 GOLANGCI_VERSION := v2.15.0
 TOOLS := $(CURDIR)/.tools
 FUZZTIME ?= 15s
+NOISERUNS ?= 20
+DATE ?= $(shell date -u +%F)
 
 .DEFAULT_GOAL := help
-.PHONY: help build servers test race lint fmt fuzz golden cover cross tidy clean
+.PHONY: gate-simulation help build servers test race lint fmt fuzz cache-soak golden cover cross tidy noise-evidence bench-peers bench-handshakes clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
 build: ## build bin/originpull
 	$(GO) build -o bin/originpull ./cmd/originpull
@@ -45,11 +47,28 @@ fuzz: ## run every fuzz target for FUZZTIME (15s)
 	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
 	  done; done
 
+cache-soak: ## ten minutes of random requests at four times the cache's capacity, with the race detector
+	$(GO) test -race -count 1 -timeout 20m -run '^TestSoak$$' ./edge/cache -soak 10m
+
 golden: ## rewrite the golden files
 	$(GO) test ./results/... ./scenarios -update
 
+gate-simulation: ## gates on three simulated machines, 10,000 each: false alarms and what is found
+	GATE_SIMULATIONS=10000 $(GO) test -count=1 -v -run TestGateSimulation ./results
+
 cover: ## test coverage per package
 	$(GO) test -cover ./...
+
+noise-evidence: build ## run doctor --noise NOISERUNS times (20), and write docs/noise.md: ten minutes, on a quiet machine
+	@mkdir -p docs
+	bin/originpull doctor --noise --runs $(NOISERUNS) --date $(DATE) --format markdown > docs/noise.md.new
+	mv docs/noise.md.new docs/noise.md
+bench-peers: build ## compare with public load tools; ARGS="--only pace --out docs/performance.md --note docs/performance-notes.md"
+	@.ci/peers
+	@PATH=$$PATH:/usr/sbin $(GO) run ./bench/peers $(ARGS)
+
+bench-handshakes: ARGS ?= --only connections-1.3,connections-1.2
+bench-handshakes: bench-peers ## of that, the handshakes alone
 
 clean: ## remove what was built
 	rm -rf bin .tools

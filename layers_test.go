@@ -30,6 +30,7 @@ var layers = map[string][]string{
 	"wire":           {},
 	"pki":            {},
 	"scenarios":      {},
+	"bench/peers":    {"sim", "results", "edge/pool", "wire", "pki", "scenarios"},
 }
 
 // testLayers adds what only the tests of a room may import.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/originpull/originpull/edge/cache"
+	"github.com/originpull/originpull/wire"
 )
 
 // Layout is a whole distribution: points of presence, each with a cache and
@@ -70,6 +71,24 @@ func (d *Distribution) Pull(ctx context.Context, v Viewer) (Reply, error) {
 	}
 	at := draw(d.seed, d.pulls.Add(1)) % uint64(len(d.pops))
 	return d.pops[at].Pull(ctx, v)
+}
+
+// Prewarm makes the connections of those who dial the origin: see
+// [Edge.Prewarm].
+func (d *Distribution) Prewarm(ctx context.Context) ([]*wire.Trace, error) {
+	dialing := d.pops
+	if d.shield != nil {
+		dialing = []*Edge{d.shield}
+	}
+	var all []*wire.Trace
+	for _, e := range dialing {
+		traces, err := e.Prewarm(ctx)
+		all = append(all, traces...)
+		if err != nil {
+			return all, err
+		}
+	}
+	return all, nil
 }
 
 // Stats returns the counts of all points of presence together, and the

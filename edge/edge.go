@@ -14,6 +14,7 @@ import (
 
 	"github.com/originpull/originpull/edge/cache"
 	"github.com/originpull/originpull/edge/pool"
+	"github.com/originpull/originpull/wire"
 )
 
 // Config is one edge.
@@ -41,6 +42,9 @@ type Viewer struct {
 	Method string // "" is GET
 	Path   string
 	Header http.Header // never changed
+	// Scratch lends the pull its memory. Its reply is good until the
+	// next pull with the same Scratch; one at a time may use it.
+	Scratch *Scratch
 }
 
 // Reply is what the viewer gets. Header and Body may be shared with other
@@ -66,6 +70,9 @@ type Edge struct {
 	pools []*pool.Pool // see Topology.Shares
 	pulls atomic.Uint64
 	cache *cache.Cache
+
+	passing bool         // no cache and no parent: every pull goes to the origin
+	passed  atomic.Int64 // pulls that went past the cache
 }
 
 // New makes an edge with an empty pool and an empty cache.
@@ -81,7 +88,7 @@ func New(cfg Config) (*Edge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the edge's cache: %w", err)
 	}
-	e := &Edge{cfg: cfg, cache: c}
+	e := &Edge{cfg: cfg, cache: c, passing: cfg.Cache.Capacity == 0 && cfg.Parent == nil}
 	e.cfg.Topology = cfg.Topology.settled()
 	if err := e.cfg.Topology.validate(); err != nil {
 		return nil, fmt.Errorf("the edge's topology: %w", err)
@@ -104,6 +111,23 @@ func (e *Edge) pool() *pool.Pool {
 	return e.pools[e.cfg.Topology.pool(draw(e.cfg.Seed, e.pulls.Add(1)))]
 }
 
+// Prewarm makes Config.Pool.Prewarm connections in every pool before anybody
+// asks, and returns their traces. An edge with a Parent dials no origin.
+func (e *Edge) Prewarm(ctx context.Context) ([]*wire.Trace, error) {
+	if e.cfg.Pool.Prewarm == 0 || e.cfg.Parent != nil {
+		return nil, nil
+	}
+	var all []*wire.Trace
+	for _, p := range e.pools {
+		traces, err := p.Prewarm(ctx, &e.cfg.Target)
+		all = append(all, traces...)
+		if err != nil {
+			return all, fmt.Errorf("prewarming the edge's pool: %w", err)
+		}
+	}
+	return all, nil
+}
+
 // Pull answers a viewer. The error is that of the origin pull, or the
 // context's.
 func (e *Edge) Pull(ctx context.Context, v Viewer) (Reply, error) {
@@ -113,30 +137,41 @@ func (e *Edge) Pull(ctx context.Context, v Viewer) (Reply, error) {
 	if err := e.cfg.barred(&v, e.cfg.Target.TLS); err != nil {
 		return Reply{Status: e.cfg.Status[PhaseBarred]}, fmt.Errorf("%s %s: %w", v.Method, v.Path, err)
 	}
-	f := &fetch{edge: e, viewer: v}
+	if v.Scratch != nil && e.passing {
+		return e.pass(ctx, v)
+	}
+	f := &fetch{edge: e}
 	request := cache.Request{Method: v.Method, Host: e.cfg.Host, Path: v.Path, Header: v.Header}
 	served, err := e.cache.Serve(ctx, &request, f.run)
 	reply := Reply{Outcome: served.Outcome, Age: served.Age}
 	reply.Exchange, reply.Earlier = f.done()
 	if err != nil {
-		if failure, ok := errors.AsType[*Failure](err); ok && ctx.Err() == nil {
-			reply.Status = e.cfg.Status[failure.Phase]
-		}
-		return reply, fmt.Errorf("%s %s: %w", v.Method, v.Path, err)
+		return e.failed(ctx, &v, reply, err)
 	}
 	reply.Status, reply.Header, reply.Body = served.Response.Status, served.Response.Header, served.Response.Body
 	return reply, nil
+}
+
+// failed is what the viewer gets of a pull that came to nothing.
+func (e *Edge) failed(ctx context.Context, v *Viewer, reply Reply, err error) (Reply, error) {
+	if failure, ok := errors.AsType[*Failure](err); ok && ctx.Err() == nil {
+		reply.Status = e.cfg.Status[failure.Phase]
+	}
+	return reply, fmt.Errorf("%s %s: %w", v.Method, v.Path, err)
 }
 
 // fetch is one viewer's pull from the origin, if it comes to that. The cache
 // may run it in a goroutine that outlives the call, when its viewer leaves
 // while others wait for it.
 type fetch struct {
-	edge   *Edge
-	viewer Viewer
+	edge *Edge
+
+	request  pool.Request
+	response pool.Response
 
 	mu       sync.Mutex
-	exchange *pool.Exchange
+	ended    bool // there is an exchange
+	exchange pool.Exchange
 	earlier  []pool.Exchange
 }
 
@@ -144,41 +179,49 @@ type fetch struct {
 func (f *fetch) done() (*pool.Exchange, []pool.Exchange) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.exchange, slices.Clip(f.earlier)
+	if !f.ended {
+		return nil, nil
+	}
+	return &f.exchange, slices.Clip(f.earlier)
 }
 
-func (f *fetch) run(ctx context.Context) (*cache.Response, error) {
+func (f *fetch) run(ctx context.Context, req *cache.Request) (*cache.Response, error) {
 	e := f.edge
 	if e.cfg.Parent != nil {
-		return f.ask(ctx, e.cfg.Parent)
+		return f.ask(ctx, e.cfg.Parent, req)
 	}
-	request := pool.Request{
-		Method: f.viewer.Method, Host: e.cfg.Host, Path: f.viewer.Path, Header: e.header(f.viewer.Header),
-	}
-	// A response of its own for every pull: what the cache takes it keeps.
-	var response pool.Response
-	if err := f.try(ctx, e.pool(), &request, &response); err != nil {
+	if err := f.send(ctx, req.Method, req.Path, req.Header); err != nil {
 		return nil, err
 	}
-	return &cache.Response{Status: response.Status, Header: response.Header, Body: slices.Clip(response.Body)}, nil
+	return &cache.Response{Status: f.response.Status, Header: f.response.Header, Body: slices.Clip(f.response.Body)}, nil
+}
+
+// send asks the origin. The header is the viewer's, and what the cache has to
+// ask beside it.
+func (f *fetch) send(ctx context.Context, method, path string, header http.Header) error {
+	e := f.edge
+	f.request = pool.Request{Method: method, Host: e.cfg.Host, Path: path, Header: e.header(header)}
+	return f.try(ctx, e.pool(), &f.request, &f.response)
 }
 
 // ask fetches from the tier above. What that did at the origin is this
 // viewer's doing.
-func (f *fetch) ask(ctx context.Context, parent *Edge) (*cache.Response, error) {
-	reply, err := parent.Pull(ctx, f.viewer)
+func (f *fetch) ask(ctx context.Context, parent *Edge, req *cache.Request) (*cache.Response, error) {
+	reply, err := parent.Pull(ctx, Viewer{Method: req.Method, Path: req.Path, Header: req.Header})
 	f.mu.Lock()
-	f.exchange, f.earlier = reply.Exchange, reply.Earlier
+	if f.earlier = reply.Earlier; reply.Exchange != nil {
+		f.exchange, f.ended = *reply.Exchange, true
+	}
 	f.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	header := reply.Header
+	fields := reply.Header
 	if reply.Age > 0 { // else an object would live once in every tier (RFC 9111, section 4.2.3)
-		header = header.Clone()
-		header.Set("Age", strconv.FormatInt(int64(reply.Age/time.Second), 10))
+		fields = fields.Clone()
+		fields.Set("Age", strconv.FormatInt(int64(reply.Age/time.Second), 10))
 	}
-	return &cache.Response{Status: reply.Status, Header: header, Body: reply.Body}, nil
+	return &cache.Response{Status: reply.Status, Header: fields, Body: reply.Body}, nil
 }
 
 // hopByHop are the viewer's headers that end at the edge (RFC 9110, section
@@ -222,6 +265,7 @@ func (e *Edge) sets(name string) bool {
 // Stats returns the counts as they stand.
 func (e *Edge) Stats() Stats {
 	total := Stats{Cache: e.cache.Stats()}
+	total.Cache.Passes += e.passed.Load()
 	for _, p := range e.pools {
 		add(&total.Pool, p.Stats())
 	}

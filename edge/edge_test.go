@@ -149,6 +149,24 @@ func bubble(t *testing.T, cfg Config, f func(t *testing.T, l *lab, e *Edge)) {
 	})
 }
 
+// TestPrewarm: the first viewer finds a connection.
+func TestPrewarm(t *testing.T) {
+	bubble(t, Config{Pool: pool.Config{Reuse: true, Prewarm: 2}}, func(t *testing.T, _ *lab, e *Edge) {
+		traces, err := e.Prewarm(t.Context())
+		if err != nil || len(traces) != 2 {
+			t.Fatal(traces, err)
+		}
+		if reply, took := pull(t, e, "/"); took != rtt || !reply.Exchange.Reused {
+			t.Errorf("took %s, exchange %+v", took, reply.Exchange)
+		}
+	})
+	bubble(t, Config{}, func(t *testing.T, _ *lab, e *Edge) {
+		if traces, err := e.Prewarm(t.Context()); err != nil || traces != nil {
+			t.Error(traces, err)
+		}
+	})
+}
+
 func pull(t *testing.T, e *Edge, path string) (Reply, time.Duration) {
 	t.Helper()
 	start := time.Now()
@@ -332,4 +350,30 @@ func TestConfigIsChecked(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
+}
+
+// A viewer that lends its memory gets the same replies, and a pull without a
+// cache then takes none.
+func TestScratch(t *testing.T) {
+	bubble(t, Config{Pool: pool.Config{Reuse: true}}, func(t *testing.T, _ *lab, e *Edge) {
+		var scratch Scratch
+		for i, path := range []string{"/a", "/longer", "/b"} {
+			reply, err := e.Pull(t.Context(), Viewer{Path: path, Scratch: &scratch})
+			if err != nil || reply.Outcome != cache.Pass || string(reply.Body) != "GET "+path || reply.Exchange == nil || reply.Exchange.Reused != (i > 0) {
+				t.Errorf("%s: %+v, %v", path, reply, err)
+			}
+		}
+		if s := e.Stats(); s.Cache.Passes != 3 || s.Pool.Requests != 3 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+	bubble(t, Config{Pool: pool.Config{Reuse: true}, Cache: cache.Config{Capacity: 1 << 20}}, func(t *testing.T, _ *lab, e *Edge) {
+		var scratch Scratch
+		for i, want := range []string{"/fresh/a", "/fresh/b", "/fresh/a"} {
+			reply, err := e.Pull(t.Context(), Viewer{Path: want, Scratch: &scratch})
+			if err != nil || string(reply.Body) != "GET "+want || (reply.Outcome == cache.Hit) != (i == 2) {
+				t.Errorf("%s: %+v, %v", want, reply, err)
+			}
+		}
+	})
 }

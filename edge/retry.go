@@ -14,18 +14,20 @@ import (
 // patience ends. Every exchange is noted.
 func (f *fetch) try(ctx context.Context, p *pool.Pool, request *pool.Request, response *pool.Response) error {
 	cfg := &f.edge.cfg
-	target := cfg.Target
+	target := &cfg.Target
 	end := time.Time{}
 	if cfg.Retry.Budget > 0 {
 		end = time.Now().Add(cfg.Retry.Budget)
+		own := cfg.Target
+		target = &own
 	}
 	for attempt := 1; ; attempt++ {
 		if !end.IsZero() {
 			limit := cmp.Or(cfg.Target.Dialer.Timeout, cfg.Pool.DialTimeout, pool.DefaultDialTimeout)
 			target.Dialer.Timeout = min(limit, time.Until(end))
 		}
-		exchange, err := p.Do(ctx, &target, request, response)
-		f.note(&exchange)
+		exchange, err := p.Do(ctx, target, request, response)
+		f.note(exchange)
 		if err == nil {
 			return nil
 		}
@@ -60,11 +62,11 @@ func (r *Retry) again(phase Phase, x *pool.Exchange, method string) bool {
 }
 
 // note keeps what an attempt did at the origin.
-func (f *fetch) note(x *pool.Exchange) {
+func (f *fetch) note(x pool.Exchange) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.exchange != nil {
-		f.earlier = append(f.earlier, *f.exchange)
+	if f.ended {
+		f.earlier = append(f.earlier, f.exchange)
 	}
-	f.exchange = x
+	f.exchange, f.ended = x, true
 }

@@ -25,6 +25,7 @@ type bench struct {
 	driver  Driver
 	running *Running
 	dialed  int64
+	quic    bool // some of them over QUIC
 }
 
 // installed skips what is not here, loudly, and fails in CI.
@@ -71,9 +72,33 @@ func (b *bench) stop() {
 	}
 }
 
+// hear waits until the server has written of every connection: the end of a
+// QUIC connection is a datagram, which it must hear of before it stops.
+func (b *bench) hear() {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
+	defer cancel()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		counts, err := b.running.Counts(ctx)
+		if err != nil || counts.Ended() >= b.dialed {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
 // counts stops the server: only then everything is in them.
 func (b *bench) counts() Counts {
 	b.t.Helper()
+	if b.quic {
+		b.hear()
+	}
 	b.stop()
 	counts, err := b.running.Counts(b.t.Context())
 	if err != nil {

@@ -291,6 +291,12 @@ func (r *rig) open(c caller) *session {
 		r.t.Fatal(err)
 	}
 	r.t.Cleanup(func() { _ = raw.Close() })
+	return r.on(raw, c)
+}
+
+// on makes a session of a connection.
+func (r *rig) on(raw net.Conn, c caller) *session {
+	r.t.Helper()
 	if err := raw.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		r.t.Fatal(err)
 	}

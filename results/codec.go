@@ -23,24 +23,39 @@ func Schema() ([]byte, error) {
 }
 
 // Encode writes the document as indented JSON in a stable order. It sets the
-// schema name, writes empty lists as [], and writes nothing when Validate
-// finds a problem.
+// schema name, writes empty lists as [], seals anew what was sealed, and writes
+// nothing when Validate finds a problem.
 func Encode(w io.Writer, r *Result) error {
+	if r.Sum != "" {
+		sealed := *r
+		if err := Seal(&sealed); err != nil {
+			return err
+		}
+		r = &sealed
+	}
+	text, err := encoded(r)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(text); err != nil {
+		return fmt.Errorf("writing a result: %w", err)
+	}
+	return nil
+}
+
+func encoded(r *Result) ([]byte, error) {
 	document := normalised(r)
 	if err := Validate(document); err != nil {
-		return fmt.Errorf("encoding a result: %w", err)
+		return nil, fmt.Errorf("encoding a result: %w", err)
 	}
 	var text bytes.Buffer
 	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	if err := e.Encode(document); err != nil {
-		return fmt.Errorf("encoding a result: %w", err)
+		return nil, fmt.Errorf("encoding a result: %w", err)
 	}
-	if _, err := w.Write(text.Bytes()); err != nil {
-		return fmt.Errorf("writing a result: %w", err)
-	}
-	return nil
+	return text.Bytes(), nil
 }
 
 // normalised returns a shallow copy without nil lists and maps where the
@@ -105,6 +120,9 @@ func Decode(r io.Reader) (*Result, error) {
 	}
 	var result Result
 	if err := unmarshal(text, &result); err != nil {
+		return nil, err
+	}
+	if err := checkSeal(text, result.Sum); err != nil {
 		return nil, err
 	}
 	if err := Validate(&result); err != nil {

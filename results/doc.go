@@ -8,11 +8,16 @@
 //     summaries of blocks and processes without losing a value.
 //  3. The coordinator turns them into metrics: Percentiles and NewValue take
 //     unit, kind and direction from the registry that Metrics lists.
-//  4. MedianLogRatio is a trial's value of a comparison; PairedRatio is the
+//  4. TrimmedLogRatio is a trial's value of a comparison; PairedRatio is the
 //     estimate over trials, and Resolved says whether it exceeds the noise.
 //  5. ParseExpression, Check and Evaluate turn the scenario's rules into
-//     expectations: Check before the run, Evaluate after it.
-//  6. Encode writes the Result, Decode reads it, and Conclude weighs it.
+//     expectations: Check before the run, Evaluate after it. Judge holds the
+//     same grammar's expressions against what others claim.
+//  6. Encode writes the Result, Seal lets Decode tell an edited file, and
+//     Conclude weighs it. Compare sets stored results side by side.
+//  7. Gate decides whether one arm is worse than another: Run looks at 10, 20
+//     and 30 trials, repeats what it suspects on fresh ones, and judges each
+//     metric by its rule.
 //
 // Invariants: a document holds finite numbers only; a metric has one unit for
 // ever; histograms of another geometry are refused; whatever keeps a rule

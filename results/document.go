@@ -11,7 +11,8 @@ const SchemaName = "originpull.results/v1"
 
 // Result is one run: everything that report, compare and gate need.
 type Result struct {
-	Schema       string            `json:"schema"` // SchemaName
+	Schema       string            `json:"schema"`        // SchemaName
+	Sum          string            `json:"sum,omitempty"` // SHA-256 of the document without it: see Seal; "": not sealed
 	Scenario     Scenario          `json:"scenario"`
 	Plan         json.RawMessage   `json:"plan,omitempty"`        // what was run, verbatim
 	Build        map[string]string `json:"build,omitempty"`       // of originpull itself: see the Build… keys
@@ -24,19 +25,25 @@ type Result struct {
 	Pairs        []Pair            `json:"pairs"`
 	Bypass       []BypassRow       `json:"bypass"`
 	Expectations []Expectation     `json:"expectations"`
+	Claims       []Claim           `json:"claims,omitempty"` // of others, beside what was measured here
 	Validity     Validity          `json:"validity"`
 }
 
 // Keys of Result.Environment and Result.Build that the report prints. Other
 // keys are welcome and are kept.
 const (
-	EnvCPU      = "cpu"        // model name
-	EnvCores    = "cores"      // logical processors that the run could use
-	EnvOS       = "os"         // GOOS
-	EnvArch     = "arch"       // GOARCH
-	EnvKernel   = "kernel"     // release
-	EnvGo       = "go"         // runtime.Version of the workers
-	EnvMaxProcs = "gomaxprocs" // of each worker
+	EnvCPU      = "cpu"         // model name
+	EnvCores    = "cores"       // logical processors that the run could use
+	EnvOS       = "os"          // GOOS
+	EnvArch     = "arch"        // GOARCH
+	EnvKernel   = "kernel"      // release
+	EnvGo       = "go"          // runtime.Version of the workers
+	EnvMaxProcs = "gomaxprocs"  // of each worker
+	EnvLoad     = "load.before" // the system's load average of one minute when the run began
+	// Of the edges of arms that are paced: what their generator waits on, and
+	// whether real-time scheduling was given where it was asked for.
+	EnvGenerator = "generator"
+	EnvRealtime  = "realtime"
 
 	BuildVersion  = "version"
 	BuildRevision = "revision"
@@ -46,7 +53,8 @@ const (
 type Scenario struct {
 	Name   string `json:"name"`
 	Title  string `json:"title,omitempty"`
-	Digest string `json:"digest"` // SHA-256 of the resolved scenario
+	File   string `json:"file,omitempty"` // as it was named, slashes forward
+	Digest string `json:"digest"`         // SHA-256 of the resolved scenario
 	Seed   uint64 `json:"seed"`
 }
 
@@ -65,7 +73,10 @@ type Experiment struct {
 	Trials         int     `json:"trials,omitempty"`  // planned
 	Rounds         int     `json:"rounds,omitempty"`  // of blocks in one trial
 	Block          float64 `json:"block,omitempty"`   // seconds
+	Blocks         int     `json:"blocks,omitempty"`  // of all arms whose CPU was read; 0: not counted
+	Crowded        int     `json:"crowded,omitempty"` // of them, those in which others had the processors for a fifth of the time and more
 	Skipped        string  `json:"skipped,omitempty"` // why it could not run here at all: a server that is not installed
+	Line           int     `json:"line,omitempty"`    // of the scenario's file where it stands; 0: not known
 	Rows           int     `json:"rows,omitempty"`    // planned bypass rows, those not run included; 0: not known
 	PlannedSeconds float64 `json:"plannedSeconds"`
 }
@@ -96,6 +107,7 @@ const (
 	LabelIdleTimeout   = "pool.idleTimeout" // T of the closed form, where connections are kept
 	LabelHelloRetry    = "helloRetry"       // "true" where the origin asked for another key share
 	LabelPrimitives    = "primitives"       // the library whose primitives efficiency.origin is held against; absent: there is none
+	LabelPlanted       = "planted"          // "+15 %": CPU burnt on purpose, a check of the harness; absent: none
 )
 
 // Arm is one measured configuration.
@@ -223,12 +235,33 @@ type Expectation struct {
 	Detail       string  `json:"detail"`
 }
 
+// Verdicts on a claim. They are of this machine and this run.
+const (
+	ClaimSupported    = "supported"
+	ClaimNotSupported = "not supported"
+	ClaimNotResolved  = "not resolved" // not measured, or not beyond the noise
+)
+
+// Claim is what somebody says, beside what was measured. It fails no run.
+type Claim struct {
+	Text       string  `json:"text"`
+	Source     string  `json:"source"`
+	Expression string  `json:"expression"`           // holds where the claim does
+	Experiment string  `json:"experiment,omitempty"` // "": the whole document
+	Value      float64 `json:"value"`                // the left side of the expression
+	Unit       string  `json:"unit,omitempty"`       // of the value; "": nothing was measured
+	Low        float64 `json:"low,omitempty"`        // both zero: there is no interval
+	High       float64 `json:"high,omitempty"`
+	Verdict    string  `json:"verdict"`
+	Detail     string  `json:"detail"`
+}
+
 // Validity says whether the numbers may be trusted.
 type Validity struct {
 	Valid      bool                           `json:"valid"`
-	AA         map[string]map[string]Estimate `json:"aa"`        // experiment, then metric: the same arm twice
-	Generator  map[string]Generator           `json:"generator"` // by arm that was paced by arrivals
-	Reconciled bool                           `json:"reconciled"`
+	AA         map[string]map[string]Estimate `json:"aa"`         // experiment, then metric: the same arm twice
+	Generator  map[string]Generator           `json:"generator"`  // by arm that was paced by arrivals
+	Reconciled bool                           `json:"reconciled"` // both ends of at least one arm were compared, and agree
 	Tallies    []Tally                        `json:"reconciliation,omitempty"`
 	Warnings   []string                       `json:"warnings"`
 }
@@ -238,15 +271,18 @@ type Generator struct {
 	SendErrorP99 float64 `json:"sendErrorP99"` // ms
 	Late         bool    `json:"late"`         // latency of this arm is not valid; counts and CPU stand
 	Scheduled    int64   `json:"scheduled"`
-	Sent         int64   `json:"sent"`
-	RateMet      bool    `json:"rateMet"` // sent ÷ scheduled is within 0.1 %
+	Sent         int64   `json:"sent"`                // within the blocks
+	Answered     int64   `json:"answered,omitempty"`  // within the blocks, and not failed
+	RateMet      bool    `json:"rateMet"`             // sent ÷ scheduled is within 0.1 %
+	Saturated    bool    `json:"saturated,omitempty"` // answers fell behind: fewer than 99 % of what came
 }
 
 // Tally sets the two ends of one arm's connections side by side.
 type Tally struct {
 	Arm        string `json:"arm"`
-	Connects   int64  `json:"connects"`   // TCP connections that the edge made
-	Handshakes int64  `json:"handshakes"` // at the origin: full, resumed, failed and closed before ClientHello; plain ones of a baseline
+	Connects   int64  `json:"connects"`           // TCP connections that the edge made
+	Handshakes int64  `json:"handshakes"`         // at the origin: full, resumed, failed and closed before ClientHello; plain ones of a baseline
+	Accepted   int64  `json:"accepted,omitempty"` // connections that the origin took in; equal to those that ended
 	// Bytes beneath TLS of all handshakes that succeeded, both directions
 	// together, as each end counted them.
 	EdgeBytes   int64 `json:"edgeBytes,omitempty"`

@@ -1,6 +1,7 @@
 package results
 
 import (
+	"iter"
 	"math"
 	"slices"
 
@@ -27,55 +28,103 @@ type Interval struct {
 	N               int // values; below two there is no interval and Low = High = 0
 }
 
+// trimmed is the share of values that trimmed means leave out at either end.
+const trimmed = 0.2
+
 // PairedRatio estimates a ratio from one natural log-ratio per trial: the
-// exponential of their mean, with a t interval. Values that are not finite
-// are left out and do not count in N. Without any, the estimate is zero.
+// exponential of their 20 % trimmed mean, with Yuen's interval (a t interval
+// over what is left, whose deviation is that of the winsorized values). Fewer
+// than five values are not trimmed. Values that are not finite are left out
+// and do not count in N. Without any, the estimate is zero.
+//
+// Note: trimmed, because a trial during which a neighbour was busy is not a
+// little off but far. Of recorded blocks of one arm and its double, drawn as
+// 20 trials of 6 rounds of 25 ms beside other work on both cores, the ratio's deviation
+// was 1.5 % as a mean of medians and 0.8 % as a trimmed mean of trimmed means;
+// a median or a Hodges-Lehmann estimate over trials did no better. To drop
+// blocks in which the two ends had to wait for a processor changed nothing
+// beyond it.
 func PairedRatio(trials []float64, confidence float64) Estimate {
-	i := MeanInterval(trials, confidence)
-	if i.N == 0 {
+	usable := slices.Sorted(finite(trials))
+	n := len(usable)
+	if n == 0 {
 		return Estimate{}
 	}
-	e := Estimate{Ratio: math.Exp(i.Mean), N: i.N}
-	if i.N >= 2 {
-		e.Low, e.High = math.Exp(i.Low), math.Exp(i.High)
+	mean := trimmedMean(usable)
+	e := Estimate{Ratio: math.Exp(mean), N: n}
+	if n < 2 {
+		return e
 	}
+	cut := int(trimmed * float64(n))
+	for i := range cut { // winsorized: pulled in to the outermost that is kept
+		usable[i], usable[n-1-i] = usable[cut], usable[n-1-cut]
+	}
+	left := float64(n - 2*cut)
+	half := studentsT(left-1, confidence) * deviation(usable) * math.Sqrt(float64(n-1)/(left*(left-1)))
+	e.Low, e.High = math.Exp(mean-half), math.Exp(mean+half)
 	return e
+}
+
+// finite yields the values that are numbers.
+func finite(values []float64) iter.Seq[float64] {
+	return func(yield func(float64) bool) {
+		for _, v := range values {
+			if !math.IsNaN(v) && !math.IsInf(v, 0) && !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// trimmedMean of sorted values, of which there is one at least.
+func trimmedMean(sorted []float64) float64 {
+	cut := int(trimmed * float64(len(sorted)))
+	return mean(sorted[cut : len(sorted)-cut])
+}
+
+func mean(values []float64) float64 {
+	sum := 0.0
+	for _, v := range values {
+		sum += v
+	}
+	return sum / float64(len(values))
+}
+
+// deviation is the standard deviation of a sample of two or more.
+func deviation(values []float64) float64 {
+	m, squares := mean(values), 0.0
+	for _, v := range values {
+		squares += (v - m) * (v - m)
+	}
+	return math.Sqrt(squares / float64(len(values)-1))
+}
+
+// studentsT is the quantile that bounds a two-sided interval.
+func studentsT(freedom, confidence float64) float64 {
+	return distuv.StudentsT{Sigma: 1, Nu: freedom}.Quantile(1 - (1-confidence)/2)
 }
 
 // MeanInterval returns the mean of the finite values and the two-sided t
 // interval mean ± t(n−1) · s/√n.
 func MeanInterval(values []float64, confidence float64) Interval {
-	usable := make([]float64, 0, len(values))
-	sum := 0.0
-	for _, v := range values {
-		if !math.IsNaN(v) && !math.IsInf(v, 0) {
-			usable = append(usable, v)
-			sum += v
-		}
-	}
+	usable := slices.Collect(finite(values))
 	n := len(usable)
 	if n == 0 {
 		return Interval{}
 	}
-	i := Interval{Mean: sum / float64(n), N: n}
+	i := Interval{Mean: mean(usable), N: n}
 	if n < 2 {
 		return i
 	}
-	squares := 0.0
-	for _, v := range usable {
-		squares += (v - i.Mean) * (v - i.Mean)
-	}
-	deviation := math.Sqrt(squares / float64(n-1))
-	t := distuv.StudentsT{Sigma: 1, Nu: float64(n - 1)}.Quantile(1 - (1-confidence)/2)
-	half := t * deviation / math.Sqrt(float64(n))
+	half := studentsT(float64(n-1), confidence) * deviation(usable) / math.Sqrt(float64(n))
 	i.Low, i.High = i.Mean-half, i.Mean+half
 	return i
 }
 
-// MedianLogRatio returns the median over paired blocks of ln(a÷b): the value
-// of one trial. A pair counts when both are finite and above zero; a longer
-// slice's surplus is left out. It reports false when no pair is usable.
-func MedianLogRatio(a, b []float64) (float64, bool) {
+// TrimmedLogRatio returns the 20 % trimmed mean over paired blocks of ln(a÷b):
+// the value of one trial. A pair counts when both are finite and above zero; a
+// longer slice's surplus is left out. It reports false when no pair is usable.
+func TrimmedLogRatio(a, b []float64) (float64, bool) {
 	var logs []float64
 	for i := range min(len(a), len(b)) {
 		log := math.Log(a[i]) - math.Log(b[i])
@@ -87,11 +136,7 @@ func MedianLogRatio(a, b []float64) (float64, bool) {
 		return 0, false
 	}
 	slices.Sort(logs)
-	middle := len(logs) / 2
-	if len(logs)%2 == 1 {
-		return logs[middle], true
-	}
-	return (logs[middle-1] + logs[middle]) / 2, true
+	return trimmedMean(logs), true
 }
 
 // Resolved reports whether a ratio says more than the noise of its own run:

@@ -62,21 +62,31 @@ func TestPairedRatio(t *testing.T) {
 	}
 }
 
-func TestMedianLogRatio(t *testing.T) {
+// Of eight trials the smallest and the largest are left out: the mean of the
+// rest is 1.5, and t has five degrees of freedom.
+func TestPairedRatioIsTrimmed(t *testing.T) {
+	e := PairedRatio([]float64{-1e6, 0, 1, 1, 2, 2, 3, 1e9}, 0.95)
+	// Winsorized: 0 0 1 1 2 2 3 3, mean 1.5, squares 4·(1.5² + 0.5²) = 10.
+	half := 2.570582 * math.Sqrt(10.0/7) * math.Sqrt(7.0/(6*5))
+	if !near(math.Log(e.Ratio), 1.5, 1e-12) || !near(math.Log(e.High), 1.5+half, 1e-5) || !near(math.Log(e.Low), 1.5-half, 1e-5) || e.N != 8 {
+		t.Errorf("got %+v, want exp of 1.5 ± %v of 8", e, half)
+	}
+}
+
+func TestTrimmedLogRatio(t *testing.T) {
 	for name, c := range map[string]struct {
 		a, b []float64
 		want float64
 		ok   bool
 	}{
-		"odd":              {[]float64{2, 30, 4}, []float64{1, 1, 1}, math.Log(4), true},
-		"even":             {[]float64{1, 4, 4, 64}, []float64{1, 1, 1, 1}, math.Log(4), true},
-		"even, between":    {[]float64{2, 8}, []float64{1, 1}, math.Log(4), true},
-		"unusable pairs":   {[]float64{0, 6, math.NaN(), math.Inf(1)}, []float64{1, 2, 1, 1}, math.Log(3), true},
-		"surplus left out": {[]float64{5, 9999}, []float64{1}, math.Log(5), true},
-		"nothing usable":   {[]float64{0, -1}, []float64{1, 1}, 0, false},
-		"no blocks":        {nil, nil, 0, false},
+		"few are not trimmed": {[]float64{2, 32}, []float64{1, 1}, math.Log(8), true},
+		"outliers left out":   {[]float64{2, 1e9, 8, 4, 1e-9}, []float64{1, 1, 1, 1, 1}, math.Log(4), true},
+		"unusable pairs":      {[]float64{0, 6, math.NaN(), math.Inf(1)}, []float64{1, 2, 1, 1}, math.Log(3), true},
+		"surplus left out":    {[]float64{5, 9999}, []float64{1}, math.Log(5), true},
+		"nothing usable":      {[]float64{0, -1}, []float64{1, 1}, 0, false},
+		"no blocks":           {nil, nil, 0, false},
 	} {
-		got, ok := MedianLogRatio(c.a, c.b)
+		got, ok := TrimmedLogRatio(c.a, c.b)
 		if ok != c.ok || !near(got, c.want, 1e-12) {
 			t.Errorf("%s: %v, %v, want %v, %v", name, got, ok, c.want, c.ok)
 		}

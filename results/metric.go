@@ -105,7 +105,7 @@ func init() {
 		Metric{Name: MetricHandshakeEdge, Unit: "us", Kind: CPU, Better: Lower, Title: "CPU of the edge per handshake, net of the baseline"},
 		Metric{Name: MetricHandshakeOrigin, Unit: "us", Kind: CPU, Better: Lower, Title: "CPU of the origin per handshake, net of the baseline"},
 		Metric{Name: "handshake.per1000", Unit: "per 1000 requests", Kind: Ratio, Better: Lower, Title: "handshakes per 1,000 viewer requests"},
-		Metric{Name: MetricRequestEdge, Unit: "us", Kind: CPU, Better: Lower, Title: "CPU of the edge per viewer request"},
+		Metric{Name: MetricRequestEdge, Unit: "us", Kind: CPU, Better: Lower, Title: "CPU of the edge per viewer request, generator and recorder included, the generator's spinning not"},
 		Metric{Name: MetricRequestOrigin, Unit: "us", Kind: CPU, Better: Lower, Title: "CPU of the origin per viewer request"},
 		Metric{Name: MetricEfficiency, Unit: "ratio", Kind: Ratio, Better: Higher, Title: "share of the handshake's CPU at the origin that is cryptography"},
 		Metric{Name: MetricEfficiencyEdge, Unit: "ratio", Kind: Ratio, Better: Higher, Title: "primitive operations of the edge's side over its CPU per handshake"},
@@ -123,6 +123,24 @@ func init() {
 	)
 	spread("pool.wait", "time waited for a connection of the pool", all...)
 	register(
+		Metric{Name: "pool.dials", Unit: "count", Kind: Count, Better: Lower, Title: "TCP connects and QUIC sockets that the pool began"},
+		Metric{Name: "pool.connects", Unit: "count", Kind: Count, Better: Lower, Title: "connections that the pool made"},
+		Metric{Name: "pool.uses.mean", Unit: "ratio", Kind: Ratio, Better: Higher, Title: "requests that a connection of the pool carried, on average"},
+		Metric{Name: "pool.evicted.idle", Unit: "count", Kind: Count, Better: Lower, Title: "connections closed because they idled too long"},
+		Metric{Name: "pool.retired.age", Unit: "count", Kind: Count, Better: Neither, Title: "connections closed because of their age"},
+		Metric{Name: "pool.retired.uses", Unit: "count", Kind: Count, Better: Neither, Title: "connections closed because of the requests they had carried"},
+		Metric{Name: "pool.closed.origin", Unit: "count", Kind: Count, Better: Lower, Title: "connections that the origin asked to end"},
+		Metric{Name: "pool.race.noticed", Unit: "count", Kind: Count, Better: Lower, Title: "idle connections that the origin had closed, noticed before a request was sent"},
+		Metric{Name: "pool.race.lost", Unit: "count", Kind: Count, Better: Lower, Title: "reused connections that the origin closed before it answered"},
+		Metric{Name: "pool.race.unsafe", Unit: "count", Kind: Count, Better: Lower, Title: "of those, requests that could not be sent again"},
+		Metric{Name: "pool.retries.stale", Unit: "count", Kind: Count, Better: Lower, Title: "requests sent again on another connection or stream"},
+		Metric{Name: "pool.retries.connect", Unit: "count", Kind: Count, Better: Lower, Title: "failed connects tried again"},
+		Metric{Name: "pool.wait.count", Unit: "count", Kind: Count, Better: Lower, Title: "requests that waited at the pool's limit"},
+		Metric{Name: "pool.wait.shared", Unit: "count", Kind: Count, Better: Neither, Title: "requests that waited for another's dial, over h2"},
+		Metric{Name: "pool.wait.refused", Unit: "count", Kind: Count, Better: Lower, Title: "requests that failed because too many waited"},
+		Metric{Name: "pool.wait.timeout", Unit: "count", Kind: Count, Better: Lower, Title: "requests that failed because they waited too long"},
+		Metric{Name: "pool.circuit.opened", Unit: "count", Kind: Count, Better: Lower, Title: "times that the circuit to the origin opened"},
+		Metric{Name: "pool.circuit.refused", Unit: "count", Kind: Count, Better: Lower, Title: "dials that an open circuit refused"},
 		Metric{Name: "cache.hit.ratio", Unit: "ratio", Kind: Ratio, Better: Higher, Title: "share of viewer requests answered from the cache"},
 		Metric{Name: "cache.hit.predicted", Unit: "ratio", Kind: Ratio, Better: Neither, Title: "hit ratio that the closed form predicts"},
 		Metric{Name: "cache.collapsed", Unit: "count", Kind: Count, Better: Neither, Title: "viewer requests that waited for another one's origin request"},
@@ -133,7 +151,7 @@ func init() {
 		Metric{Name: "origin.connections", Unit: "count", Kind: Count, Better: Lower, Title: "connections the origin accepted"},
 		Metric{Name: "origin.offload", Unit: "ratio", Kind: Ratio, Better: Higher, Title: "share of viewer requests that never reached the origin"},
 		Metric{Name: "rate.offered", Unit: "/s", Kind: Ratio, Better: Neither, Title: "viewer requests scheduled per second"},
-		Metric{Name: "rate.achieved", Unit: "/s", Kind: Ratio, Better: Higher, Title: "viewer requests sent per second"},
+		Metric{Name: "rate.achieved", Unit: "/s", Kind: Ratio, Better: Higher, Title: "viewer requests answered per second"},
 	)
 	spread("send.error", "how late the generator sent a request", "p50", "p99", "p999")
 	register(

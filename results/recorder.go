@@ -127,38 +127,63 @@ func NewRecorder() *Recorder {
 	return r
 }
 
-// Time records a duration in the named histogram. What lies outside 0 s to
-// 60 s is recorded at that bound and counted in Summary.Clamped.
-func (r *Recorder) Time(name string, d time.Duration) {
+// Batch records several values under one lock, between Recorder.Begin and End.
+type Batch struct{ r *Recorder }
+
+// Begin locks the recorder for a batch, which must End.
+func (r *Recorder) Begin() Batch {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	h := r.histograms[name]
+	return Batch{r}
+}
+
+// End ends the batch, which must not be used any more.
+func (b Batch) End() { b.r.mu.Unlock() }
+
+// Time is Recorder.Time within a batch.
+func (b Batch) Time(name string, d time.Duration) {
+	h := b.r.histograms[name]
 	if h == nil {
 		h = NewHistogram()
-		r.histograms[name] = h
+		b.r.histograms[name] = h
 	}
 	v := min(max(int64(d), 0), histogramHighest)
 	if v != int64(d) {
-		r.clamped[name]++
+		b.r.clamped[name]++
 	}
 	if err := h.RecordValue(v); err != nil {
-		r.clamped[name]++ // not reachable below 2^63 samples
+		b.r.clamped[name]++ // not reachable below 2^63 samples
 	}
+}
+
+// Add is Recorder.Add within a batch.
+func (b Batch) Add(counter string, n int64) { b.r.counts[counter] += n }
+
+// Exact is Recorder.Exact within a batch.
+func (b Batch) Exact(name string, v int64) {
+	b.r.exact[name] = b.r.exact[name].merge(Range{Min: v, Max: v, N: 1})
+}
+
+// Time records a duration in the named histogram. What lies outside 0 s to
+// 60 s is recorded at that bound and counted in Summary.Clamped.
+func (r *Recorder) Time(name string, d time.Duration) {
+	b := r.Begin()
+	defer b.End()
+	b.Time(name, d)
 }
 
 // Add adds n to the named counter.
 func (r *Recorder) Add(counter string, n int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.counts[counter] += n
+	b := r.Begin()
+	defer b.End()
+	b.Add(counter, n)
 }
 
 // Exact records a value that should be the same every time; a range wider
 // than one value shows that it was not.
 func (r *Recorder) Exact(name string, v int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.exact[name] = r.exact[name].merge(Range{Min: v, Max: v, N: 1})
+	b := r.Begin()
+	defer b.End()
+	b.Exact(name, v)
 }
 
 // Reset forgets everything: the end of the warm-up.

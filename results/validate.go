@@ -44,6 +44,13 @@ func Validate(r *Result) error {
 			v.problem("expectations[%d] is both passed and inconclusive", i)
 		}
 	}
+	for i, c := range r.Claims {
+		at := fmt.Sprintf("claims[%d]", i)
+		v.finite(at, c.Value, c.Low, c.High)
+		if c.Low > c.High {
+			v.problem("%s: low %v is above high %v", at, c.Low, c.High)
+		}
+	}
 	v.validity(&r.Validity)
 	return errors.Join(v.problems...)
 }
@@ -131,7 +138,7 @@ func (v *validator) validity(d *Validity) {
 			v.problem("validity.reconciled is true although %s has %d connects and %d handshakes", t.Arm, t.Connects, t.Handshakes)
 		}
 	}
-	if d.Valid && !d.Reconciled {
+	if d.Valid && !d.Reconciled && (len(d.Tallies) > 0 || len(v.arms) > 0) {
 		v.problem("validity.valid is true although the run was not reconciled")
 	}
 }

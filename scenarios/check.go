@@ -21,13 +21,20 @@ var combinations = []combination{
 		return "a rate needs an open model, but arrivals are closed; add model: poisson (or constant), or remove the rate"
 	}},
 	{[]string{"workload.arrivals.model", "workload.mode"}, func(s *Settings) string {
-		if s.Workload.Mode != "requests" || s.Workload.Arrivals.Model == "closed" || s.Workload.Arrivals.Rate != 0 {
+		if !s.Workload.Arrivals.Open() || s.Workload.Arrivals.Model == "stages" || s.Workload.Arrivals.Rate != 0 {
 			return ""
 		}
 		return s.Workload.Arrivals.Model + " arrivals need a rate; add one to workload.arrivals, for example rate: 400/s"
 	}},
+	{[]string{"workload.arrivals.stages", "workload.arrivals.model", "workload.duration"}, stagesWrong},
+	{[]string{"workload.arrivals.rate", "workload.arrivals.model"}, func(s *Settings) string {
+		if s.Workload.Arrivals.Model != "stages" || s.Workload.Arrivals.Rate == 0 {
+			return ""
+		}
+		return "stages have rates of their own; remove the rate, or use model: constant"
+	}},
 	{[]string{"workload.warmup", "workload.duration"}, func(s *Settings) string {
-		if s.Workload.Warmup < s.Workload.Duration || s.Workload.Mode == "handshakes" { // whose warm-up is one block
+		if s.Workload.Warmup < s.Workload.Duration || s.Workload.Mode == "handshakes" { // whose warm-up is a few handshakes
 			return ""
 		}
 		return fmt.Sprintf("the warm-up (%s) must be shorter than the duration (%s); shorten it or measure longer", s.Workload.Warmup, s.Workload.Duration)
@@ -76,6 +83,24 @@ var combinations = []combination{
 		return fmt.Sprintf("a session ticket carries the client's chain and cannot be larger than 64KiB, so that %s with mtls cannot be resumed; use at most %s, or resumption: false",
 			s.Origin.Certificate.Bytes, ByteSize(mostResumed))
 	}},
+	{[]string{"origin.plant.cpu", "origin.server"}, func(s *Settings) string {
+		if s.Origin.Plant.CPU == 0 || s.Origin.Server == "builtin" {
+			return ""
+		}
+		return s.Origin.Server + " cannot be made to burn CPU on top of its own; plant only at server: builtin, or at the edge (edge.plant.cpu)"
+	}},
+	{[]string{"workload.pairs", "workload.trials"}, func(s *Settings) string {
+		if s.Workload.Pairs == 0 || s.Workload.Pairs >= s.Workload.Trials {
+			return ""
+		}
+		return fmt.Sprintf("%d pairs are fewer than %d trials, of which some would measure nothing; ask for more pairs or fewer trials", s.Workload.Pairs, s.Workload.Trials)
+	}},
+	{[]string{"workload.pairs", "workload.mode"}, func(s *Settings) string {
+		if s.Workload.Pairs == 0 || s.Workload.Mode == "handshakes" {
+			return ""
+		}
+		return "pairs of blocks exist in handshakes mode only; remove pairs, or choose mode: handshakes"
+	}},
 	{[]string{"edge.protocol", "edge.tls.version"}, func(s *Settings) string {
 		if s.Edge.Protocol != "h3" || s.Edge.TLS.Version != "1.2" {
 			return ""
@@ -117,6 +142,24 @@ var combinations = []combination{
 			return ""
 		}
 		return "hits belong to the mix model, but the model is " + s.Workload.Objects.Model + "; choose mix, or remove hits"
+	}},
+	{[]string{"edge.pool.prewarm", "edge.pool.reuse"}, func(s *Settings) string {
+		if s.Edge.Pool.Prewarm == 0 || s.Edge.Pool.Reuse || s.Workload.Mode == "handshakes" {
+			return ""
+		}
+		return "connections made beforehand are connections kept, but edge.pool.reuse is false; use reuse: true, or prewarm: 0"
+	}},
+	{[]string{"edge.pool.prewarm", "edge.pool.maxConnections"}, func(s *Settings) string {
+		if p := s.Edge.Pool; p.MaxConnections == 0 || p.Prewarm <= p.MaxConnections {
+			return ""
+		}
+		return fmt.Sprintf("there is room for %d connections only; use a prewarm of at most that, or a larger maxConnections", s.Edge.Pool.MaxConnections)
+	}},
+	{[]string{"edge.pool.prewarm", "workload.mode"}, func(s *Settings) string {
+		if s.Edge.Pool.Prewarm == 0 || s.Workload.Mode != "handshakes" {
+			return ""
+		}
+		return "handshakes mode measures making connections, one at a time; use mode: requests, or prewarm: 0"
 	}},
 	{[]string{"origin.header.name"}, func(s *Settings) string {
 		if !slices.Contains(reservedHeaders, strings.ToLower(s.Origin.Header.Name)) {
@@ -184,7 +227,7 @@ func (d *decoder) bypassCombinations(e *Experiment) {
 func (d *decoder) settleRate(e *Experiment) {
 	drop := func(cell *Cell, s *Settings) {
 		rate := d.layerOf(e, cell, "workload.arrivals.rate")
-		if s.Workload.Arrivals.Model == "closed" && rate < d.layerOf(e, cell, "workload.arrivals.model") {
+		if a := s.Workload.Arrivals; (a.Model == "closed" || a.Model == "stages") && rate < d.layerOf(e, cell, "workload.arrivals.model") {
 			s.Workload.Arrivals.Rate = 0
 		}
 	}

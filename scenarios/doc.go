@@ -8,8 +8,10 @@
 // experiments. Each experiment has a name, overlays the settings, and either
 // compares arms (compare: a list of axes) or makes attempts to bypass the edge
 // (bypass). expect lists what must hold, in an experiment or in the whole run.
-// A scenario without experiments is itself one experiment without a name; its
-// compare, bypass and expect stand at the top level.
+// claims lists what others say, each with an expectation that holds where they
+// are right; it fails nothing. A scenario without experiments is itself one
+// experiment without a name; its compare, bypass, expect and claims stand at the
+// top level.
 //
 // An axis is the path of a setting with the values it takes, or a name with
 // values that set several paths together:

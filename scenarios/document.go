@@ -32,6 +32,7 @@ type Origin struct {
 	Tickets     bool        `yaml:"tickets" json:"tickets" doc:"Whether the origin issues session tickets. Resumption needs it; it also adds bytes to every full handshake."`
 	Response    Response    `yaml:"response" json:"response" doc:"What the origin answers to an allowed request."`
 	Audit       string      `yaml:"audit" json:"audit" enum:"all,refused,off" doc:"What the origin writes to its audit log: every request and refusal, refusals only, or nothing."`
+	Plant       Plant       `yaml:"plant" json:"plant" doc:"A cost put on top of the origin's own on purpose, to see whether it is found."`
 }
 
 // Certificate is the kind of certificates in use.
@@ -60,16 +61,23 @@ type Response struct {
 	CacheControl string   `yaml:"cacheControl" json:"cacheControl" pattern:"line" doc:"The Cache-Control header of the answer; empty sends none."`
 }
 
+// Plant is a known cost that is put on top of an end's own: a check of the
+// harness itself, no setting of anything that is measured.
+type Plant struct {
+	CPU float64 `yaml:"cpu" json:"cpu" min:"0" max:"1" doc:"The share of this end's CPU that it burns on top, 0.15 for 15 %: of that of a handshake net of plain TCP, or of a request. It changes no count, byte or round trip, and every report that has it says so. A check of the harness; builtin ends only."`
+}
+
 // Edge is the simulated CDN edge.
 type Edge struct {
 	TLS      TLS    `yaml:"tls" json:"tls" doc:"The TLS that the edge speaks to the origin."`
-	Protocol string `yaml:"protocol" json:"protocol" enum:"h1,h3" doc:"The HTTP version towards the origin. h3 runs over QUIC, on the UDP port of the same number, and has no TLS 1.2."`
+	Protocol string `yaml:"protocol" json:"protocol" enum:"h1,h2,h3" doc:"The HTTP version towards the origin. h2 carries several requests on a connection at once, as many as the origin allows, and needs TLS. h3 runs over QUIC, on the UDP port of the same number, and has no TLS 1.2."`
 	Pool     Pool   `yaml:"pool" json:"pool" doc:"The edge's pool of connections to the origin."`
 	Cache    Cache  `yaml:"cache" json:"cache" doc:"The edge's cache, one at every point of presence."`
 	Pops     int    `yaml:"pops" json:"pops" min:"1" max:"1000" doc:"How many points of presence there are, each with a cache and pools of its own. Viewers are spread evenly over them."`
 	Servers  int    `yaml:"servers" json:"servers" min:"1" max:"100" doc:"The servers of one point of presence, over which its viewers are spread evenly."`
 	Workers  int    `yaml:"workers" json:"workers" min:"0" max:"1000" doc:"The worker processes of one point of presence, spread over its servers as evenly as it goes; 0 is one for each server. They matter for edge.pool.scope: worker."`
 	Shield   Shield `yaml:"shield" json:"shield" doc:"A tier between the points of presence and the origin, the only one that dials the origin."`
+	Plant    Plant  `yaml:"plant" json:"plant" doc:"A cost put on top of the edge's own on purpose, to see whether it is found."`
 
 	Preset   string   `yaml:"preset" json:"preset" pattern:"name" doc:"A CDN whose documented behaviour fills what the scenario does not set itself, wherever the preset is named: originpull list presets --verbose has every value with its source. none leaves the defaults."`
 	Identity string   `yaml:"identity" json:"identity" enum:"own,global,zone,hostname" doc:"Whose client certificate the edge shows: its own, the one that all customers of the CDN share (global), or one that this customer uploaded for a zone or for a hostname."`
@@ -102,6 +110,27 @@ type Pool struct {
 	IdleTimeout    Duration `yaml:"idleTimeout" json:"idleTimeout" min:"0s" max:"1h" doc:"How long an unused connection is kept; 0s keeps it until the origin closes it."`
 	MaxConnections int      `yaml:"maxConnections" json:"maxConnections" min:"0" max:"10000" doc:"The most connections open at once; further requests wait their turn. 0 sets no limit."`
 	Scope          string   `yaml:"scope" json:"scope" enum:"worker,server,site" doc:"Who shares one pool: nobody (each worker has its own), the workers of a server, or a whole point of presence."`
+	MaxAge         Duration `yaml:"maxAge" json:"maxAge" min:"0s" max:"24h" doc:"How old a connection may be and still take a request; 0s sets no limit. An older one is closed while it idles, or after the request that it carries."`
+	MaxUses        int      `yaml:"maxUses" json:"maxUses" min:"0" max:"1000000" doc:"The most requests on one connection; 0 sets no limit."`
+	Order          string   `yaml:"order" json:"order" enum:"lifo,fifo" doc:"Which idle connection is used next: lifo is the one used last, so that those not needed expire; fifo is the one idle longest, so that all stay in use."`
+	Prewarm        int      `yaml:"prewarm" json:"prewarm" min:"0" max:"10000" doc:"How many connections the edge makes before the first request. Not in handshakes mode."`
+	MaxWaiting     int      `yaml:"maxWaiting" json:"maxWaiting" min:"0" max:"1000000" doc:"The most requests that wait at maxConnections; one more fails at once. 0 sets no limit."`
+	WaitTimeout    Duration `yaml:"waitTimeout" json:"waitTimeout" min:"0s" max:"1h" doc:"How long a request waits at maxConnections before it fails; 0s lets it wait as long as its viewer does."`
+	Retries        Retries  `yaml:"retries" json:"retries" doc:"When the edge sends a request again."`
+	Circuit        Circuit  `yaml:"circuit" json:"circuit" doc:"When the edge stops dialling an origin that cannot be reached."`
+}
+
+// Retries is when a request is sent to the origin again.
+type Retries struct {
+	Attempts int    `yaml:"attempts" json:"attempts" min:"1" max:"10" doc:"How often a request is tried in all. 1 never tries again."`
+	Methods  string `yaml:"methods" json:"methods" enum:"idempotent,get,none" doc:"What is sent again when a reused connection ends without one byte of an answer: requests whose method is idempotent (RFC 9110), GET and HEAD only, or none. Anything else fails, with 502 to the viewer."`
+	Connect  bool   `yaml:"connect" json:"connect" doc:"Whether a failed TCP connect is tried again, whatever the method, because nothing had been sent."`
+}
+
+// Circuit is when dialling stops for a while.
+type Circuit struct {
+	Failures int      `yaml:"failures" json:"failures" min:"0" max:"1000" doc:"How many dials in a row must fail, at TCP connect or handshake, before none is made for a while; 0 never stops."`
+	Open     Duration `yaml:"open" json:"open" min:"1ms" max:"1h" doc:"How long no dial is made; then one is, and decides."`
 }
 
 // Cache is the edge's cache.
@@ -138,21 +167,40 @@ type Link struct {
 
 // Workload is what the viewers do, and how long they are watched.
 type Workload struct {
-	Mode        string   `yaml:"mode" json:"mode" axis:"no" enum:"handshakes,requests" doc:"handshakes: connect, shake hands, make one small request, close. requests: viewers ask the edge, through cache and pool."`
-	Concurrency int      `yaml:"concurrency" json:"concurrency" min:"1" max:"10000" doc:"How many viewers ask at once when arrivals are closed."`
+	Mode        string   `yaml:"mode" json:"mode" axis:"no" enum:"handshakes,requests" doc:"handshakes: connect, shake hands, make one small request, close. requests: viewers ask the edge, through cache and pool. handshakes goes by concurrency and arrivals, and refuses what it cannot honour: reuse, cache, objects, size and delay of the answer."`
+	Concurrency int      `yaml:"concurrency" json:"concurrency" min:"1" max:"10000" doc:"How many viewers ask at once when arrivals are closed; in handshakes mode, how many connections are made at once."`
 	Arrivals    Arrivals `yaml:"arrivals" json:"arrivals" doc:"When requests come."`
 	Objects     Objects  `yaml:"objects" json:"objects" doc:"What requests ask for."`
-	Duration    Duration `yaml:"duration" json:"duration" axis:"no" min:"10ms" max:"1h" doc:"The measured time: of the whole experiment in handshakes mode, of each arm in each trial in requests mode."`
+	Duration    Duration `yaml:"duration" json:"duration" axis:"no" min:"10ms" max:"1h" doc:"The measured time: of the whole experiment where arms take short turns (handshakes mode with closed arrivals), else of each arm in each trial."`
 	Warmup      Duration `yaml:"warmup" json:"warmup" axis:"no" min:"0s" max:"10m" doc:"Time before the measurement whose results are thrown away."`
-	Trials      int      `yaml:"trials" json:"trials" axis:"no" min:"1" max:"1000" doc:"How often everything is started afresh; the trial is the unit of every statistic. Not given: 8 in handshakes mode, else 1."`
+	Trials      int      `yaml:"trials" json:"trials" axis:"no" min:"1" max:"1000" doc:"How often everything is started afresh; the trial is the unit of every statistic. Not given: 8 in handshakes mode with closed arrivals, else 1."`
+	Pairs       int      `yaml:"pairs" json:"pairs" axis:"no" min:"0" max:"100000" doc:"In handshakes mode with closed arrivals, how many blocks every arm gets, all trials together, in place of the duration; 0 goes by the duration. A pair is one block of each of two arms in the same round."`
+	Realtime    bool     `yaml:"realtime" json:"realtime,omitempty" axis:"no" doc:"Whether the edge's process gets real-time scheduling (SCHED_FIFO, on Linux) where that is permitted and its load is paced, so that neighbours on this machine do not delay the generator. The result says whether it was given."`
 	Controls    bool     `yaml:"controls" json:"controls" axis:"no" doc:"Whether the plain-TCP baseline and the A/A double are measured beside the arms. Without them an experiment in requests mode reports counts, shares and times, and no CPU; handshakes mode needs them."`
-	Block       Duration `yaml:"block" json:"block" axis:"no" min:"5ms" max:"25ms" doc:"In handshakes mode, the slice of time that one arm gets before the next one's turn."`
+	Block       Duration `yaml:"block" json:"block" axis:"no" min:"5ms" max:"25ms" doc:"In handshakes mode with closed arrivals, the slice of time that one arm gets before the next one's turn. Arms that are paced get one long turn, because a short one cannot hold a schedule."`
 }
 
 // Arrivals is the process by which requests come.
 type Arrivals struct {
-	Model string `yaml:"model" json:"model" enum:"closed,constant,poisson" doc:"closed: each viewer asks again when it is answered. constant and poisson: requests come at a rate, however slow the answers are."`
-	Rate  Rate   `yaml:"rate" json:"rate" min:"0.01/s" max:"100000/s" doc:"The arrival rate of the constant and poisson models, for example 500/s."`
+	Model  string  `yaml:"model" json:"model" enum:"closed,constant,poisson,stages" doc:"closed: each viewer asks again when it is answered. constant and poisson: requests come at a rate, however slow the answers are. stages: at a rate that steps and ramps."`
+	Rate   Rate    `yaml:"rate" json:"rate" min:"0.01/s" max:"100000/s" doc:"The arrival rate of the constant and poisson models, for example 500/s."`
+	Stages []Stage `yaml:"stages" json:"stages,omitempty" items:"1" doc:"The stages of the stages model, one after the other; together they last as long as workload.duration."`
+}
+
+// Stage is a while with a rate of its own: a step to Rate, or a ramp from
+// where the one before ended, 0 at first, to To. Arrivals in it are evenly spaced.
+type Stage struct {
+	Rate Rate     `yaml:"rate" json:"rate,omitempty" min:"0.01/s" max:"100000/s" doc:"The rate of the whole stage."`
+	To   Rate     `yaml:"to" json:"to,omitempty" min:"0.01/s" max:"100000/s" doc:"The rate at the end of the stage, reached in a straight line."`
+	For  Duration `yaml:"for" json:"for" required:"true" min:"1ms" max:"1h" doc:"How long the stage lasts."`
+}
+
+// String is the stage as arms show it.
+func (s Stage) String() string {
+	if s.Rate > 0 {
+		return s.Rate.String() + "-for-" + s.For.String()
+	}
+	return "to-" + s.To.String() + "-for-" + s.For.String()
 }
 
 // Objects is the choice of object keys.
@@ -161,7 +209,7 @@ type Objects struct {
 	Alpha float64 `yaml:"alpha" json:"alpha" min:"0" max:"5" doc:"The skew of zipf; 0 makes all objects equally popular."`
 	Count int     `yaml:"count" json:"count" min:"1" max:"10000000" doc:"How many objects zipf draws from."`
 	Hits  float64 `yaml:"hits" json:"hits" min:"0" max:"1" doc:"The share of requests of the mix model that are for the one object that is always there: the hit ratio of a warm cache."`
-	Trace string  `yaml:"trace" json:"trace" enum:"web07" doc:"The trace of the trace model. web07: 76,118 requests to an e-commerce product page."`
+	Trace string  `yaml:"trace" json:"trace" enum:"web07,web12" doc:"The trace of the trace model. web07, web12: 76,118 and 95,607 requests to an e-commerce product page, in July and December 2013."`
 }
 
 // Experiment is one question: arms that are measured together, or a set of
@@ -173,6 +221,7 @@ type Experiment struct {
 	Compare  []Axis  `yaml:"compare" items:"1" doc:"The axes; the arms are every combination of their values."`
 	Bypass   *Bypass `yaml:"bypass" doc:"Attempts to pull from the origin without being the edge, in place of a workload."`
 	Expect   []Rule  `yaml:"expect" doc:"What must hold in every arm that the selector matches; else the run fails."`
+	Claims   []Claim `yaml:"claims" items:"1" doc:"What others say about this question; each is printed beside what was measured here."`
 	Index    int     `yaml:"-"` // position in Scenario.Experiments
 
 	prefix string // path of the experiment in the document: "experiments[0]", or "" when it is unnamed
@@ -201,6 +250,15 @@ type Rule struct {
 	Path string // where it stands, for Scenario.Position: experiments[0].expect[1]
 }
 
+// Claim is what somebody says, and the measurement that would bear it out. It
+// never fails a run: what was measured is printed beside it.
+type Claim struct {
+	Text    string `yaml:"text" required:"true" pattern:"line" doc:"The claim, in the words of whoever makes it or close to them."`
+	Source  string `yaml:"source" required:"true" pattern:"line" doc:"Who says so, and where."`
+	Measure string `yaml:"measure" required:"true" doc:"The expectation that holds where the claim does, for example a ratio of two arms' metrics that is below 1."`
+	Path    string `yaml:"-"` // where it stands, for Scenario.Position: experiments[0].claims[1]
+}
+
 // document is the file as written, over the defaults.
 type document struct {
 	Version     int    `yaml:"version" required:"true" doc:"The version of this document format: 1."`
@@ -212,6 +270,7 @@ type document struct {
 	Bypass      *Bypass      `yaml:"bypass" doc:"The attempts of a scenario that has no experiments."`
 	Experiments []Experiment `yaml:"experiments" items:"1" doc:"The experiments; each overlays the settings of the top level."`
 	Expect      []Rule       `yaml:"expect" doc:"What must hold in the whole run; else it fails."`
+	Claims      []Claim      `yaml:"claims" items:"1" doc:"What others say about the question; each is printed beside what was measured here."`
 }
 
 // newDocument returns a document with every default written out, but for the
@@ -231,14 +290,18 @@ func newDocument() *document {
 		Edge: Edge{
 			TLS:      TLS{Version: "1.3", Group: "x25519", Verify: true, Unasked: "continue"},
 			Protocol: "h1",
-			Pool:     Pool{Reuse: true, IdleTimeout: 5e9, MaxConnections: 64, Scope: "worker"},
-			Cache:    Cache{Policy: "lru"},
 			Pops:     1, Servers: 1,
 
 			Preset:   NoPreset,
 			Identity: "own",
 			Refuses:  []string{},
 			Retry:    Retry{Attempts: 1, On: []string{"connect"}, ConnectTimeout: 5e9, ResponseTimeout: 30e9},
+			Pool: Pool{
+				Reuse: true, IdleTimeout: 5e9, MaxConnections: 64, Order: "lifo", Scope: "worker",
+				Retries: Retries{Attempts: 2, Methods: "idempotent"},
+				Circuit: Circuit{Open: 10e9},
+			},
+			Cache: Cache{Policy: "lru"},
 		},
 		Link: Link{Kind: "direct"},
 		Workload: Workload{
@@ -254,7 +317,7 @@ func newDocument() *document {
 // Defaults returns what every setting is when nobody says otherwise.
 func Defaults() Settings {
 	s := newDocument().Settings
-	settleTrials(&s)
+	settleTrials(&s, s.Workload.Arrivals.Open())
 	return s
 }
 

@@ -19,6 +19,7 @@ func TestLibrary(t *testing.T) {
 		"handshake-quic":       "handshake 8, caddy 6",
 		"handshake-servers":    "builtin 8, nginx 8, haproxy 8, apache 8, caddy 8",
 		"pool-reuse":           "idle 6",
+		"noise":                "same 1, planted 3",
 		"pool-theory":          "reuse 5",
 		"pingora":              "pools 2",
 		"cold-pools":           "pools 12",

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -37,8 +38,9 @@ type Scenario struct {
 	Seed        uint64
 	Settings    // of the top level
 	Experiments []Experiment
-	Expect      []Rule // of the whole document; empty when there are no named experiments
-	Digest      string // "sha256:" and the hash of everything that is measured, --set included, but not comments, titles or layout
+	Expect      []Rule  // of the whole document; empty when there are no named experiments
+	Claims      []Claim // of the whole document; empty when there are no named experiments
+	Digest      string  // "sha256:" and the hash of everything that is measured, --set included, but not comments, titles or layout
 	File        string
 
 	places map[string]place
@@ -66,13 +68,13 @@ func Load(src Source) (*Scenario, error) {
 	}
 	d.setAll(src.Set, doc)
 	if unnamed {
-		s.Experiments = []Experiment{{Settings: doc.Settings, Compare: doc.Compare, Bypass: doc.Bypass, Expect: doc.Expect}}
+		s.Experiments = []Experiment{{Settings: doc.Settings, Compare: doc.Compare, Bypass: doc.Bypass, Expect: doc.Expect, Claims: doc.Claims}}
 	} else {
-		s.Experiments, s.Expect = doc.Experiments, doc.Expect
+		s.Experiments, s.Expect, s.Claims = doc.Experiments, doc.Expect, doc.Claims
 	}
 	d.experiments(s.Experiments)
 	d.setOnAxis(s.Experiments)
-	settleTrials(&doc.Settings)
+	settleTrials(&doc.Settings, doc.Workload.Arrivals.Open())
 	d.quietly(func() { d.applyPreset(&Experiment{}, &Cell{}, &doc.Settings) })
 	s.Version, s.Name, s.Title, s.Seed, s.Settings = doc.Version, doc.Name, doc.Title, doc.Seed, doc.Settings
 	s.Digest = s.digest()
@@ -137,22 +139,35 @@ func (d *decoder) onlyExperiments(doc *document) {
 func (d *decoder) experiments(all []Experiment) {
 	for i := range all {
 		e := &all[i]
-		settleTrials(&e.Settings)
 		d.axes(e)
+		settleTrials(&e.Settings, e.open())
+		for j := range e.cells {
+			e.cells[j].Workload.Trials = e.Workload.Trials
+		}
 		d.applyPresets(e)
 		d.combinations(e)
+		if e.Bypass == nil {
+			d.handshakesOnly(e)
+		}
 	}
 }
 
-// settleTrials writes the default that depends on the mode.
-func settleTrials(s *Settings) {
+// settleTrials writes the default that depends on the mode, and on whether any
+// arm is paced by arrivals.
+func settleTrials(s *Settings, open bool) {
 	if s.Workload.Trials != 0 {
 		return
 	}
 	s.Workload.Trials = 1
-	if s.Workload.Mode == "handshakes" {
+	if s.Workload.Mode == "handshakes" && !open {
 		s.Workload.Trials = 8
 	}
+}
+
+// open reports whether any arm is paced by arrivals: all arms of its
+// experiment then have long blocks.
+func (e *Experiment) open() bool {
+	return slices.ContainsFunc(e.cells, func(c Cell) bool { return c.Workload.Arrivals.Open() })
 }
 
 // bad reports whether there is a problem with one of the paths or below it: a
@@ -196,6 +211,12 @@ func (r *Rule) decodeNode(d *decoder, n *yaml.Node, at spot) {
 	default:
 		r.Text = n.Value
 	}
+}
+
+// decodeNode notes where the claim stands.
+func (c *Claim) decodeNode(d *decoder, n *yaml.Node, at spot) {
+	c.Path = at.path
+	d.structure(n, reflect.ValueOf(c).Elem(), at.path)
 }
 
 // digest hashes the canonical form: resolved settings as JSON, in the order of

@@ -96,6 +96,11 @@ func (g generator) leaf(f field, t reflect.Type) map[string]any {
 		return map[string]any{"type": "string", "pattern": ratePattern}
 	case Rule:
 		return map[string]any{"type": "string", "pattern": `\S`}
+	case Claim:
+		g.defs["claim"] = g.group(reflect.ValueOf(&Claim{}).Elem(), "claim")
+		return ref("claim")
+	case Stage:
+		return g.group(reflect.New(t).Elem(), "")
 	case Axis:
 		g.axis()
 		return ref("axis")

@@ -15,7 +15,7 @@ import (
 var traceFiles embed.FS
 
 // traceLengths registers the traces with the number of their requests.
-var traceLengths = map[string]int{"web07": 76118}
+var traceLengths = map[string]int{"web07": 76118, "web12": 95607}
 
 // Traces returns the names of the embedded request traces.
 func Traces() []string { return slices.Sorted(maps.Keys(traceLengths)) }

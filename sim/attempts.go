@@ -24,7 +24,7 @@ func (r *run) bypassExperiment(ctx context.Context, x *Experiment) error {
 		return err
 	}
 	r.result.Experiments = append(r.result.Experiments, results.Experiment{
-		Name: x.Name, Kind: string(x.Kind), Trials: 1, Rows: len(planned), PlannedSeconds: x.PlannedSeconds,
+		Name: x.Name, Kind: string(x.Kind), Line: x.Line, Trials: 1, Rows: len(planned), PlannedSeconds: x.PlannedSeconds,
 	})
 	starter := &originStarter{run: r, experiment: x.Name}
 	r.progress(x, Progress{Trials: len(planned)}, 0)

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/originpull/originpull/edge"
-	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/scenarios"
 )
 
@@ -27,14 +26,6 @@ func behaviour(e *scenarios.Edge) edge.Behaviour {
 		b.Refuses = append(b.Refuses, edge.RequestKind(kind))
 	}
 	return b
-}
-
-// poolConfig is the edge's pool.
-func poolConfig(e *scenarios.Edge) pool.Config {
-	return pool.Config{
-		Reuse: e.Pool.Reuse, IdleTimeout: time.Duration(e.Pool.IdleTimeout), MaxConnections: e.Pool.MaxConnections,
-		DialTimeout: time.Duration(e.Retry.ConnectTimeout), ResponseTimeout: time.Duration(e.Retry.ResponseTimeout),
-	}
 }
 
 // edgeNames are the names in the client certificate, by edge.identity: a

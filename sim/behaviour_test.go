@@ -90,7 +90,7 @@ func TestRecorderCountsEveryAttempt(t *testing.T) {
 	arm := Arm{Plaintext: true}
 	arm.Settings.Origin.Response.Status = 200
 	r := newPullRecorder(arm)
-	r.begin(Block{})
+	r.begin(Block{}, window{})
 	now := time.Now()
 	r.record(pulled{due: now, sent: now, end: now, reply: edge.Reply{
 		Status: 200, Outcome: cache.Pass, Exchange: &pool.Exchange{},

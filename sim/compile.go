@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,17 +30,21 @@ const (
 // server, metric); the error is scenarios.Problems, all of them at once.
 func Compile(s *scenarios.Scenario) (*Plan, error) {
 	c := compiler{scenario: s, servers: found{}, speed: findSpeed(context.Background())}
-	plan := &Plan{Protocol: ProtocolVersion, Scenario: s.Name, Title: s.Title, Digest: s.Digest, Seed: s.Seed}
+	plan := &Plan{Protocol: ProtocolVersion, Scenario: s.Name, Title: s.Title, File: fileName(s.File), Digest: s.Digest, Seed: s.Seed}
 	for i := range s.Experiments {
-		plan.Experiments = append(plan.Experiments, c.experiment(&s.Experiments[i]))
+		x := c.experiment(&s.Experiments[i])
+		x.Line = c.line(&s.Experiments[i])
+		plan.Experiments = append(plan.Experiments, x)
 	}
 	outline := c.outline(plan)
 	for i := range plan.Experiments {
 		x := &plan.Experiments[i]
 		x.Expect = c.rules(s.Experiments[i].Expect, outline, x.Name)
+		x.Claims = c.claims(s.Experiments[i].Claims, outline, x.Name)
 		plan.PlannedSeconds += x.PlannedSeconds
 	}
 	plan.Expect = c.rules(s.Expect, outline, "")
+	plan.Claims = c.claims(s.Claims, outline, "")
 	plan.PlannedSeconds += preparingSeconds
 	if len(c.problems) > 0 {
 		return nil, c.problems
@@ -69,26 +74,39 @@ func (c *compiler) experiment(e *scenarios.Experiment) Experiment {
 		return x
 	case e.Workload.Mode == string(Handshakes):
 		x.Kind = Handshakes
-		x.Block = time.Duration(e.Workload.Block).Seconds()
 	default:
 		x.Kind = Requests
-		x.Block = time.Duration(e.Workload.Duration).Seconds()
 	}
 	c.arms(&x, e)
-	starting := pairSeconds * float64(x.Trials*len(x.Arms))
-	warming := x.Warmup * float64(x.Trials*len(x.Arms))
+	takeTurns(&x, e)
+	turns := float64(x.Trials * len(x.Arms))
 	if x.Kind == Handshakes {
-		// The warm-up of a handshake arm is one block: there is no pool or
-		// cache to fill, only code and keys to touch once.
-		x.Warmup = x.Block
-		warming = x.Warmup * float64(x.Trials*len(x.Arms))
-		x.Seconds = time.Duration(e.Workload.Duration).Seconds() / float64(x.Trials)
-		starting += c.servers.speedSeconds(x.Arms, c.speed)
-	} else {
-		x.Seconds = x.Block * float64(len(x.Arms))
+		x.PlannedSeconds = c.servers.speedSeconds(x.Arms, c.speed)
 	}
-	x.PlannedSeconds = keySeconds(x.Arms) + starting + warming + x.Seconds*float64(x.Trials)
+	x.PlannedSeconds += keySeconds(x.Arms) + (pairSeconds+x.Warmup)*turns + x.Seconds*float64(x.Trials)
 	return x
+}
+
+// takeTurns decides how the arms take turns: often, where that can be; else each
+// has one long block. A short one cannot hold a schedule of arrivals, nor show
+// latency under load.
+func takeTurns(x *Experiment, e *scenarios.Experiment) {
+	duration := time.Duration(e.Workload.Duration).Seconds()
+	if x.Kind == Handshakes {
+		// There is no pool or cache to fill, only code and keys to touch once.
+		x.Warmup = time.Duration(e.Workload.Block).Seconds()
+	}
+	paced := slices.ContainsFunc(x.Arms, func(a Arm) bool { return a.Settings.Workload.Arrivals.Open() })
+	if x.Interleaved = x.Kind == Handshakes && !paced; x.Interleaved {
+		x.Block = time.Duration(e.Workload.Block).Seconds()
+		x.Seconds = duration / float64(x.Trials)
+		if x.Pairs = e.Workload.Pairs; x.Pairs > 0 {
+			x.Seconds = x.Block * float64(x.Pairs*len(x.Arms)) / float64(x.Trials)
+		}
+		return
+	}
+	x.Block = duration
+	x.Seconds = duration * float64(len(x.Arms))
 }
 
 // rsaSeconds is what making one key takes on average; those of other types
@@ -123,7 +141,7 @@ func (c *compiler) arms(x *Experiment, e *scenarios.Experiment) {
 			arm.Name += "/" + strings.Join(names, ",")
 		}
 		if x.Kind == Handshakes {
-			arm.Settings = handshakeOnly(arm.Settings)
+			arm.Settings = arm.Settings.HandshakesOnly()
 		}
 		c.policy(base, &arm)
 		x.Arms = append(x.Arms, arm)
@@ -168,18 +186,6 @@ func (c *compiler) server(base string, arms []Arm) {
 	}
 }
 
-// handshakeOnly is the load of a handshake experiment: one viewer after the
-// other, a connection each, no cache.
-func handshakeOnly(s scenarios.Settings) scenarios.Settings {
-	s.Edge.Pool.Reuse = false
-	s.Edge.Cache.Capacity = 0
-	s.Workload.Arrivals = scenarios.Arrivals{Model: "closed"}
-	s.Workload.Objects = scenarios.Objects{Model: "one"}
-	s.Origin.Response.Size = 1
-	s.Origin.Response.Delay = 0
-	return s
-}
-
 // withControls adds what makes the figures of the others believable: the
 // same exchange over plain TCP, and one arm twice. Both copy the last arm in
 // document order, as a rule the one with everything switched on.
@@ -193,6 +199,7 @@ func withControls(experiment string, arms []Arm) []Arm {
 	plain.Axes = nil
 	plain.Settings.Edge.Protocol, plain.Settings.Edge.TLS.Early = string(pool.H1), false
 	plain.Settings.Origin.Strategies = []string{}
+	plain.Settings.Origin.Plant, plain.Settings.Edge.Plant = scenarios.Plant{}, scenarios.Plant{}
 	plain.Policy = origin.Policy{Host: originHost}
 	double := last
 	double.Name, double.Role, double.Doubles = experiment+"/aa", Double, last.Name
@@ -231,6 +238,7 @@ func (c *compiler) bypassSettings(e *scenarios.Experiment) {
 	reference := scenarios.Defaults()
 	for _, path := range []string{
 		"origin.server", "origin.mtls.pin", "origin.mtls.revocation", "origin.header.name", "origin.tickets", "edge.tls.group", "edge.protocol", "edge.identity",
+		"origin.plant.cpu", "edge.plant.cpu",
 	} {
 		want, _ := reference.Value(path)
 		if got, _ := e.Value(path); got != want {
@@ -284,4 +292,16 @@ func (c *compiler) rules(rules []scenarios.Rule, outline results.Outline, experi
 		texts = append(texts, rule.Text)
 	}
 	return texts
+}
+
+// claims checks what claims measure as if they were expectations.
+func (c *compiler) claims(claims []scenarios.Claim, outline results.Outline, experiment string) []Claim {
+	var out []Claim
+	for _, claim := range claims {
+		measure := scenarios.Rule{Text: claim.Measure, Path: claim.Path + ".measure"}
+		if len(c.rules([]scenarios.Rule{measure}, outline, experiment)) > 0 {
+			out = append(out, Claim{Text: claim.Text, Source: claim.Source, Measure: claim.Measure})
+		}
+	}
+	return out
 }

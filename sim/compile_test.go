@@ -92,6 +92,8 @@ experiments:
   - name: h
     workload: {mode: handshakes, duraton: 1s}
     expect: ["handshake.rtt == 1"]
+    claims:
+      - {text: cheap, source: somebody, measure: "handshake.rtts / handshake.rtt < 1"}
   - name: b
     bypass:
       cases: [A01, Z99]
@@ -111,7 +113,8 @@ experiments:
 	for _, want := range []string{
 		`bad.yaml:5: experiments[0].workload.duraton: `,
 		`bad.yaml:6: experiments[0].expect[0]: `, `handshake.rtts`,
-		`bad.yaml:9: experiments[1].bypass.cases[1]: unknown case "Z99"`,
+		`bad.yaml:8: experiments[0].claims[0].measure: `,
+		`bad.yaml:11: experiments[1].bypass.cases[1]: unknown case "Z99"`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in\n%s", want, got)

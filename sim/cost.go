@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/originpull/originpull/edge/pool"
@@ -55,7 +56,7 @@ func (r *run) costExperiment(ctx context.Context, x *Experiment) error {
 // never passed.
 func (r *run) skip(x *Experiment, why string) {
 	r.result.Experiments = append(r.result.Experiments, results.Experiment{
-		Name: x.Name, Kind: string(x.Kind), Trials: x.Trials, Skipped: why, PlannedSeconds: x.PlannedSeconds,
+		Name: x.Name, Kind: string(x.Kind), Line: x.Line, Trials: x.Trials, Skipped: why, PlannedSeconds: x.PlannedSeconds,
 	})
 	v := &r.result.Validity
 	v.Warnings = append(v.Warnings, fmt.Sprintf("%s was not run: %s", x.Name, why))
@@ -68,8 +69,9 @@ func (r *run) measure(ctx context.Context, x *Experiment, index int, pairs []*pa
 		r.progress(x, Progress{Arm: arm, Arms: len(x.Arms), Trial: index, Trials: x.Trials}, done)
 	}
 	at("", 0)
-	if x.Kind == Handshakes {
+	if x.Interleaved {
 		order := newBlockOrder(len(pairs), trialSeed(r.plan.Seed, index))
+		order.rounds = x.rounds(index)
 		return order.interleave(ctx, x, pairs, func(within float64) { at("", within) })
 	}
 	i := 0
@@ -83,9 +85,10 @@ func (r *run) measure(ctx context.Context, x *Experiment, index int, pairs []*pa
 // collect turns what the arms yielded into the document.
 func (r *run) collect(x *Experiment, arms []collected, rounds int) error {
 	r.result.Experiments = append(r.result.Experiments, results.Experiment{
-		Name: x.Name, Kind: string(x.Kind), Trials: x.Trials, Rounds: rounds,
+		Name: x.Name, Kind: string(x.Kind), Line: x.Line, Trials: x.Trials, Rounds: rounds,
 		Block: x.Block, PlannedSeconds: x.PlannedSeconds,
 	})
+	countCrowded(x, arms, &r.result.Experiments[len(r.result.Experiments)-1])
 	base := baselineOf(arms)
 	for i := range arms {
 		if err := r.collectArm(x, &arms[i], base); err != nil {
@@ -94,6 +97,29 @@ func (r *run) collect(x *Experiment, arms []collected, rounds int) error {
 	}
 	r.comparePairs(x, arms, base)
 	return nil
+}
+
+// countCrowded counts the blocks in which somebody else had the processors.
+// They are not dropped: trimming leaves out what they spoil, and dropping them
+// as well, each with its partner, made no ratio of recorded runs tighter.
+func countCrowded(x *Experiment, arms []collected, e *results.Experiment) {
+	if x.Kind != Handshakes { // an open loop waits by itself
+		return
+	}
+	for i := range arms {
+		for j := range arms[i].trials {
+			t := &arms[i].trials[j]
+			if t.err != nil || t.noCPU != nil {
+				continue
+			}
+			for k := range t.blocks {
+				e.Blocks++
+				if t.blocks[k].crowded() {
+					e.Crowded++
+				}
+			}
+		}
+	}
 }
 
 func baselineOf(arms []collected) *collected {
@@ -136,9 +162,18 @@ func (r *run) collectArm(x *Experiment, c *collected, base *collected) error {
 		r.compareEnds(c.arm, t)
 	}
 	r.checkKind(x, c)
+	for _, name := range slices.Sorted(maps.Keys(c.merged.Clamped)) {
+		r.result.Validity.Warnings = append(r.result.Validity.Warnings, fmt.Sprintf("%s: %d values of %s lay outside 0 s to 60 s and are counted at that bound",
+			arm.Name, c.merged.Clamped[name], name))
+	}
 	if failed := c.merged.Counts[countFailed]; failed > 0 {
 		r.result.Validity.Warnings = append(r.result.Validity.Warnings, fmt.Sprintf("%s: %d of %d viewer requests failed: its latency is of the others only",
 			arm.Name, failed, c.merged.Counts[countRequests]))
+	}
+	for _, label := range []string{results.EnvGenerator, results.EnvRealtime} {
+		if value, have := arm.Labels[label]; have {
+			r.result.Environment[label] = value
+		}
 	}
 	if c.merged.Histograms != nil {
 		arm.Histograms = c.merged.Histograms
@@ -146,7 +181,7 @@ func (r *run) collectArm(x *Experiment, c *collected, base *collected) error {
 	if err := armMetrics(x, c, &arm); err != nil {
 		return fmt.Errorf("%s: %w", arm.Name, err)
 	}
-	r.generator(x, c, &arm)
+	r.generator(c, &arm)
 	r.result.Arms = append(r.result.Arms, arm)
 	return nil
 }
@@ -166,10 +201,15 @@ func (r *run) reconcile(arm *Arm, t *armTrial) {
 	o := t.origin
 	edge := t.edge.Total.Pool
 	tally := results.Tally{
-		Arm: arm.Name, Connects: edge.Connects, Handshakes: o.Ended(),
+		Arm: arm.Name, Connects: edge.Connects, Handshakes: o.Ended(), Accepted: o.Accepted,
 		EdgeBytes: edge.HandshakeSent + edge.HandshakeReceived, OriginBytes: o.HandshakeReceived + o.HandshakeSent,
 	}
 	v := &r.result.Validity
+	if o.Accepted != o.Ended() {
+		v.Reconciled = false
+		v.Warnings = append(v.Warnings, fmt.Sprintf("%s, trial %d: the origin accepted %d connections and saw %d end",
+			arm.Name, t.index, o.Accepted, o.Ended()))
+	}
 	if tally.Connects != tally.Handshakes {
 		v.Reconciled = false
 		v.Warnings = append(v.Warnings, fmt.Sprintf("%s, trial %d: the edge made %d connections, the origin saw %d end",
@@ -179,6 +219,7 @@ func (r *run) reconcile(arm *Arm, t *armTrial) {
 		if v.Tallies[i].Arm == tally.Arm {
 			v.Tallies[i].Connects += tally.Connects
 			v.Tallies[i].Handshakes += tally.Handshakes
+			v.Tallies[i].Accepted += tally.Accepted
 			v.Tallies[i].EdgeBytes += tally.EdgeBytes
 			v.Tallies[i].OriginBytes += tally.OriginBytes
 			return
@@ -235,33 +276,5 @@ func (r *run) checkKind(x *Experiment, c *collected) {
 	case !c.arm.Settings.Edge.TLS.Resumption && resumed > 0:
 		v.Valid = false
 		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: asked for full handshakes, but %d of %d were resumed: its figures mix two kinds", c.arm.Name, resumed, full+resumed))
-	}
-}
-
-// generator says whether the load came when it was due (rule 4: late when
-// send.error.p99 exceeds the larger of 5 ms and 20 % of latency.p99; met when
-// sent ÷ scheduled is within 0.1 %).
-func (r *run) generator(x *Experiment, c *collected, arm *results.Arm) {
-	if x.Kind != Requests || c.arm.Settings.Workload.Arrivals.Model == "closed" {
-		return
-	}
-	late, measured := arm.Metrics["send.error.p99"]
-	if !measured {
-		return
-	}
-	counts := c.merged.Counts
-	g := results.Generator{SendErrorP99: late.Value, Sent: counts[countRequests]}
-	g.Scheduled = g.Sent + counts[countDropped]
-	g.RateMet = g.Scheduled > 0 && float64(g.Scheduled-g.Sent) <= 0.001*float64(g.Scheduled)
-	g.Late = late.Value > max(5, 0.2*arm.Metrics["latency.p99"].Value)
-	v := &r.result.Validity
-	v.Generator[arm.Name] = g
-	if g.Late { // not invalid as a whole: only a rule on its latency is inconclusive
-		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: the generator was late (99 %% of requests sent within %.1f ms of their time): its latency is not valid, counts and CPU are",
-			arm.Name, late.Value))
-	}
-	if !g.RateMet {
-		v.Valid = false
-		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: %d of %d scheduled requests were never sent", arm.Name, g.Scheduled-g.Sent, g.Scheduled))
 	}
 }

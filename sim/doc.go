@@ -17,10 +17,12 @@
 //     its handshakes: the floor that efficiency is held against. A server
 //     with another library than Go's is held against that library's, which
 //     `openssl speed` of the same version gives once a run, or against none.
+//     Where CPU is planted on an arm, its workers burn it after each block,
+//     inside the block's window.
 //  4. Workers record; only summaries cross the pipe, when a trial is drained.
 //     Both ends' connections are then reconciled.
 //  5. The trials become arms, pairs and validity of a results.Result, and the
-//     expectations are evaluated on it.
+//     expectations are evaluated on it, claims judged by it.
 //
 // Invariants:
 //

@@ -13,8 +13,9 @@ import (
 type originEnd interface {
 	// pids are the processes whose CPU is the origin's.
 	pids() ([]int, error)
-	// drain waits for the last connections and returns what became of all.
-	drain(ctx context.Context) (*origin.Counts, error)
+	// drain waits for the last of the connections that the edge made, and
+	// returns what became of all.
+	drain(ctx context.Context, made int64) (*origin.Counts, error)
 	// stop ends it and waits; the error says how it had ended before that.
 	stop() error
 }
@@ -66,7 +67,7 @@ func (w builtinEnd) listenAll(ctx context.Context, start *Start) ([]netip.AddrPo
 	return all, nil
 }
 
-func (w builtinEnd) drain(ctx context.Context) (*origin.Counts, error) {
+func (w builtinEnd) drain(ctx context.Context, _ int64) (*origin.Counts, error) {
 	answer, err := w.ask(ctx, Command{Type: msgDrain})
 	if err == nil && answer.Origin == nil {
 		err = fmt.Errorf("%s: drain: %w", w.name, errNoAnswer)

@@ -255,6 +255,28 @@ func TestNegotiatedRetry(t *testing.T) {
 	}
 }
 
+// TestNegotiatedProtocol: the label is what ALPN agreed on, and anything but
+// what was asked for ends the arm.
+func TestNegotiatedProtocol(t *testing.T) {
+	for _, c := range []struct{ asked, alpn, label, want string }{
+		{"h1", "", "h1", ""},
+		{"h1", "http/1.1", "h1", ""},
+		{"h2", "h2", "h2", ""},
+		{"h3", "h3", "h3", ""},
+		{"h2", "", "h1", "asked for h2, negotiated h1"},
+		{"h1", "h2", "h2", "asked for h1, negotiated h2"},
+	} {
+		arm := Arm{Settings: scenarios.Defaults()}
+		arm.Settings.Edge.Protocol = c.asked
+		r := newPullRecorder(arm)
+		r.negotiated(&wire.Trace{Version: "1.3", Group: "x25519", ALPN: c.alpn})
+		_, err := r.end()
+		if (err == nil) != (c.want == "") || err != nil && err.Error() != c.want || r.labels()["protocol"] != c.label {
+			t.Errorf("%+v: label %q, error %v", c, r.labels()["protocol"], err)
+		}
+	}
+}
+
 func TestEndsThatDisagreeAreNamed(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -7,8 +7,10 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -287,6 +289,16 @@ func trialSeed(seed uint64, index int) uint64 {
 	return seed*0x9e3779b97f4a7c15 + uint64(index)
 }
 
-// workerEnv makes every worker use one processor at a time: the CPU of one
-// connection is measured, not how two processors share it.
-func workerEnv() []string { return []string{"GOMAXPROCS=1"} }
+// workerSettings are the runtime's settings in every worker, whatever the shell
+// of the run has. One processor at a time: the CPU of one connection is
+// measured, not how two processors share it.
+var workerSettings = map[string]string{"GOMAXPROCS": "1", "GOGC": "100", "GOMEMLIMIT": "off", "GODEBUG": ""}
+
+// workerEnv are workerSettings as an environment.
+func workerEnv() []string {
+	var env []string
+	for _, name := range slices.Sorted(maps.Keys(workerSettings)) {
+		env = append(env, name+"="+workerSettings[name])
+	}
+	return env
+}

@@ -13,15 +13,15 @@ import (
 
 // Check is one thing that a run needs of this machine.
 type Check struct {
-	Name   string
-	OK     bool
-	Detail string // what was found, and what follows when it is not ok
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail"` // what was found, and what follows when it is not ok
 }
 
-// Examine looks at what runs need of this machine. It takes about half a
-// second, most of it to see how late the timer is.
+// Examine looks at what runs need of this machine. It takes about a second,
+// most of it to see how late the timer is and what a distance costs.
 func Examine(ctx context.Context) []Check {
-	return []Check{checkProcessors(), checkCPUClocks(), checkSources(ctx), checkTimer(ctx)}
+	return append([]Check{checkProcessors(), checkCPUClocks(), checkSources(ctx), checkTimer(ctx)}, checkLinks(ctx)...)
 }
 
 func checkProcessors() Check {

@@ -13,7 +13,7 @@ func TestExamine(t *testing.T) {
 			t.Errorf("check %+v", c)
 		}
 	}
-	if len(names) != 4 {
-		t.Errorf("%d checks, want 4", len(names))
+	if len(names) != 6 || !names["link netstack"] || !names["link tun"] {
+		t.Errorf("%d checks, want 6: %v", len(names), names)
 	}
 }

@@ -19,6 +19,7 @@ func trialMetrics(x *Experiment, t *armTrial, base *armTrial) map[string]float64
 			m[name] = v
 		}
 	}
+	trialPercentiles(m, t)
 	edgeCPU, originCPU := perUnit(t.blocks)
 	if t.noCPU != nil || len(edgeCPU) == 0 || base == nil { // no CPU figure without its controls
 		return m
@@ -103,6 +104,7 @@ func countMetrics(x *Experiment, c map[string]int64, cached bool) map[string]flo
 	m["origin.connections"] = float64(c[countConnects])
 	m["origin.offload"] = 1 - pulls/viewers
 	m["handshake.per1000"] = 1000 * float64(c[countHandshakeFull]+c[countHandshakeResumed]+c[countHandshakeFailed]) / viewers
+	poolMetrics(m, c)
 	if pulls > 0 {
 		m["reuse.ratio"] = float64(c[countReused]) / pulls
 		m["handshake.share"] = float64(c[countHandshakeFull]) / pulls
@@ -110,6 +112,8 @@ func countMetrics(x *Experiment, c map[string]int64, cached bool) map[string]flo
 	if cached {
 		m["cache.hit.ratio"] = float64(c[countHit]) / viewers
 		m["cache.collapsed"] = float64(c[countCollapsed])
+		m["cache.revalidated"] = float64(c[countRevalidated])
+		m["cache.stale"] = float64(c[countStale])
 	}
 	return m
 }
@@ -148,11 +152,11 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 		// rule must hold at both.
 		arm.Metrics[name] = results.NewValue(name, float64(r.Max), int(r.N)).Within(float64(r.Min), float64(r.Max))
 	}
-	if x.Kind == Requests {
-		sent, span := float64(c.merged.Counts[countRequests]), x.Block*float64(good)
-		scheduled := sent + float64(c.merged.Counts[countDropped])
-		arm.Metrics["rate.offered"] = results.NewValue("rate.offered", scheduled/span, good)
-		arm.Metrics["rate.achieved"] = results.NewValue("rate.achieved", sent/span, good)
+	if !x.Interleaved {
+		if offered, achieved, ok := rates(c.merged.Counts); ok {
+			arm.Metrics["rate.offered"] = results.NewValue("rate.offered", offered, good)
+			arm.Metrics["rate.achieved"] = results.NewValue("rate.achieved", achieved, good)
+		}
 	}
 	return histogramMetrics(c, arm)
 }
@@ -192,6 +196,7 @@ func (r *run) armLabels(c *collected) map[string]string {
 		version, library = s.installed.Version, s.installed.TLS
 	}
 	labels := map[string]string{results.LabelServer: o.Server, results.LabelServerVersion: version}
+	c.arm.labelPlant(labels)
 	if pool := c.arm.Settings.Edge.Pool; pool.Reuse {
 		labels[results.LabelIdleTimeout] = pool.IdleTimeout.String()
 	}

@@ -15,6 +15,9 @@ import (
 // count is comparable.
 type objects struct {
 	next func() uint32
+
+	last uint32
+	kept string // path of last; "" until there is one
 }
 
 func newObjects(o scenarios.Objects, seed uint64) (*objects, error) {
@@ -68,5 +71,8 @@ func mixObjects(hits float64, seed uint64) *objects {
 
 // path is the request path of the next object.
 func (o *objects) path() string {
-	return "/o/" + strconv.FormatUint(uint64(o.next()), 10)
+	if key := o.next(); o.kept == "" || key != o.last {
+		o.last, o.kept = key, "/o/"+strconv.FormatUint(uint64(key), 10)
+	}
+	return o.kept
 }

@@ -58,7 +58,7 @@ func TestPoissonPacer(t *testing.T) {
 }
 
 func TestPacerRefuses(t *testing.T) {
-	for _, a := range []scenarios.Arrivals{{Model: "closed"}, {Model: "poisson"}, {Model: "constant", Rate: -1}} {
+	for _, a := range []scenarios.Arrivals{{Model: "closed"}, {Model: "stages"}, {Model: "poisson"}, {Model: "constant", Rate: -1}} {
 		if _, err := NewPacer(a, 1); err == nil {
 			t.Errorf("%+v gave a schedule", a)
 		}
@@ -106,5 +106,36 @@ func TestAlarm(t *testing.T) {
 	time.AfterFunc(time.Millisecond, cancel)
 	if err := a.wait(ctx, time.Now().Add(time.Hour)); err == nil {
 		t.Error("an alarm outlived its context")
+	}
+}
+
+// The n-th arrival of stages is due when the integral of their rate is n: steps,
+// ramps up from nothing and down, and an end.
+func TestStagesPacer(t *testing.T) {
+	second := scenarios.Duration(time.Second)
+	p, err := NewPacer(scenarios.Arrivals{Model: "stages", Stages: []scenarios.Stage{
+		{To: 20, For: second}, {Rate: 5, For: 2 * second}, {To: 15, For: second}, {To: 5, For: second},
+	}}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	integral := func(s float64) float64 { // 10 in the first second, 10 in the next two, 10 and 10
+		switch {
+		case s < 1:
+			return 10 * s * s
+		case s < 3:
+			return 10 + 5*(s-1)
+		case s < 4:
+			return 20 + 5*(s-3) + 5*(s-3)*(s-3)
+		}
+		return 30 + 15*(s-4) - 5*(s-4)*(s-4)
+	}
+	for n := range 40 {
+		if due := p.Next(); math.Abs(integral(due.Seconds())-float64(n)) > 1e-6 {
+			t.Errorf("arrival %d is due at %v, when %.6f are", n, due, integral(due.Seconds()))
+		}
+	}
+	if due := p.Next(); due != math.MaxInt64 {
+		t.Errorf("an arrival at %v, after the end", due)
 	}
 }

@@ -111,9 +111,9 @@ func (r *run) keepAA(x *Experiment, metric string, e results.Estimate) {
 	}
 }
 
-// newPair compares a with b: one estimate per trial, the median over its
+// newPair compares a with b: one estimate per trial, the trimmed mean over its
 // rounds of the log-ratio of two blocks of the same round, each net of the
-// baseline's median in that trial.
+// baseline's median in that trial. The estimates are trimmed in their turn.
 func newPair(x *Experiment, a, b, base *collected, s side) results.Pair {
 	pair := results.Pair{A: a.arm.Name, B: b.arm.Name, Metric: s.metric}
 	for i := range min(len(a.trials), len(b.trials)) {
@@ -129,7 +129,7 @@ func newPair(x *Experiment, a, b, base *collected, s side) results.Pair {
 			}
 			subtract = median(costs(bt.blocks, s, 0))
 		}
-		if estimate, ok := results.MedianLogRatio(costs(ta.blocks, s, subtract), costs(tb.blocks, s, subtract)); ok {
+		if estimate, ok := results.TrimmedLogRatio(costs(ta.blocks, s, subtract), costs(tb.blocks, s, subtract)); ok {
 			pair.Estimates = append(pair.Estimates, estimate)
 		}
 	}

@@ -116,7 +116,7 @@ func TestReconcileNamesTheDifference(t *testing.T) {
 			t.Errorf("3 connects, %d ends: reconciled is %v", atOrigin, result.Validity.Reconciled)
 		}
 	}
-	if v := result.Validity; len(v.Warnings) != 1 || len(v.Tallies) != 1 || v.Tallies[0] != (results.Tally{Arm: "x", Connects: 6, Handshakes: 7}) {
+	if v := result.Validity; len(v.Warnings) != 1 || len(v.Tallies) != 1 || v.Tallies[0] != (results.Tally{Arm: "x", Connects: 6, Handshakes: 7, Accepted: 7}) {
 		t.Errorf("validity %+v", v)
 	}
 }

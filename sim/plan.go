@@ -18,7 +18,7 @@ type Kind string
 
 // The kinds of experiment.
 const (
-	Handshakes Kind = "handshakes" // connect, handshake, one small request, close
+	Handshakes Kind = "handshakes" // connect, handshake, one small request, close; n at once, or at a rate
 	Requests   Kind = "requests"   // viewers through cache and pool
 	Bypass     Kind = "bypass"     // attempts to pull without being the edge
 )
@@ -40,10 +40,12 @@ type Plan struct {
 	Protocol       int          `json:"protocol"`
 	Scenario       string       `json:"scenario"`
 	Title          string       `json:"title,omitempty"`
+	File           string       `json:"file,omitempty"` // of the scenario, as it was named; of an absolute path its last part
 	Digest         string       `json:"digest"`
 	Seed           uint64       `json:"seed"`
 	Experiments    []Experiment `json:"experiments"`
 	Expect         []string     `json:"expect,omitempty"`
+	Claims         []Claim      `json:"claims,omitempty"`
 	PlannedSeconds float64      `json:"plannedSeconds"` // what the run should take, preparation included
 }
 
@@ -53,12 +55,23 @@ type Experiment struct {
 	Kind           Kind        `json:"kind"`
 	Trials         int         `json:"trials"`           // fresh edge and origin processes for every arm, each time
 	Block          float64     `json:"block"`            // seconds granted to one arm at a time
+	Interleaved    bool        `json:"interleaved"`      // short blocks in turn, for CPU; else each arm has one long block
 	Warmup         float64     `json:"warmup"`           // seconds, measured and thrown away
 	Seconds        float64     `json:"seconds"`          // of blocks in one trial, all arms together
+	Pairs          int         `json:"pairs,omitempty"`  // blocks of every arm in all trials; 0: as many as there is time for
 	Arms           []Arm       `json:"arms,omitempty"`   // none in a bypass experiment
 	Bypass         *BypassPlan `json:"bypass,omitempty"` // only in a bypass experiment
 	Expect         []string    `json:"expect,omitempty"`
+	Line           int         `json:"line,omitempty"` // where it stands in the scenario's file; 0: on the command line
+	Claims         []Claim     `json:"claims,omitempty"`
 	PlannedSeconds float64     `json:"plannedSeconds"`
+}
+
+// Claim is what somebody says, and the expectation that would bear it out.
+type Claim struct {
+	Text    string `json:"text"`
+	Source  string `json:"source"`
+	Measure string `json:"measure"`
 }
 
 // BypassPlan names the attempts and the policies they meet.

@@ -15,7 +15,8 @@ import (
 func predictReuse(a *Arm, rate float64, m map[string]float64) {
 	e, workload := &a.Settings.Edge, &a.Settings.Workload
 	idle := time.Duration(e.Pool.IdleTimeout)
-	if workload.Arrivals.Model != "poisson" || !e.Pool.Reuse || idle == 0 || rate == 0 {
+	worn := e.Pool.MaxAge > 0 || e.Pool.MaxUses > 0
+	if workload.Arrivals.Model != "poisson" || !e.Pool.Reuse || idle == 0 || worn || rate == 0 {
 		return
 	}
 	m["pool.rate"] = rate

@@ -51,6 +51,8 @@ func TestNothingIsPredictedBeyondTheory(t *testing.T) {
 		"closed":          func(s *scenarios.Settings) { s.Workload.Arrivals.Model = "closed" },
 		"constant":        func(s *scenarios.Settings) { s.Workload.Arrivals.Model = "constant" },
 		"no reuse":        func(s *scenarios.Settings) { s.Edge.Pool.Reuse = false },
+		"maximum age":     func(s *scenarios.Settings) { s.Edge.Pool.MaxAge = scenarios.Duration(time.Second) },
+		"maximum uses":    func(s *scenarios.Settings) { s.Edge.Pool.MaxUses = 3 },
 		"no idle timeout": func(s *scenarios.Settings) { s.Edge.Pool.IdleTimeout = 0 },
 	} {
 		m := map[string]float64{}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"time"
 
 	"github.com/originpull/originpull/edge"
 	"github.com/originpull/originpull/origin"
@@ -15,7 +16,7 @@ import (
 )
 
 // The messages between the coordinator and a worker are JSON, one a line.
-// The coordinator writes start, then block, floor or reload any number of
+// The coordinator writes start, then block, plant, floor or reload any number of
 // times, then drain; it asks and waits for the answer, never two at once. The end
 // of standard input means exit at once, so that no worker outlives its
 // coordinator.
@@ -24,6 +25,7 @@ import (
 const (
 	msgStart  = "start"
 	msgBlock  = "block"
+	msgPlant  = "plant" // burn what the arm has planted at this end
 	msgFloor  = "floor" // measure primitives; to an edge
 	msgReload = "reload"
 	msgDrain  = "drain"
@@ -33,6 +35,7 @@ const (
 const (
 	msgReady     = "ready"
 	msgBlockDone = "block-done"
+	msgPlanted   = "planted"
 	msgFloorDone = "floor-done"
 	msgReloaded  = "reloaded"
 	msgSummary   = "summary"
@@ -44,6 +47,7 @@ type Command struct {
 	Type   string  `json:"type"`
 	Start  *Start  `json:"start,omitempty"`
 	Block  *Block  `json:"block,omitempty"`
+	Plant  *Plant  `json:"plant,omitempty"`
 	Reload *Reload `json:"reload,omitempty"`
 }
 
@@ -65,6 +69,12 @@ type Start struct {
 type Block struct {
 	Seconds float64 `json:"seconds"`
 	Discard bool    `json:"discard,omitempty"` // warm-up: nothing of it is recorded
+}
+
+// Plant tells a worker to burn its arm's plant for the CPU that it used since
+// the last one.
+type Plant struct {
+	Spare time.Duration `json:"spare"` // of that CPU, what is not multiplied: the share of plain TCP
 }
 
 // Reload changes an origin's policy.
@@ -90,7 +100,10 @@ type BlockDone struct {
 	Count   int64   `json:"count"`   // handshakes or viewer requests
 	Failed  int64   `json:"failed"`  // of them
 	Seconds float64 `json:"seconds"` // really used
-	Error   string  `json:"error,omitempty"`
+	// Generator is the CPU that the generator spun away, in seconds: no cost of
+	// the edge.
+	Generator float64 `json:"generator,omitempty"`
+	Error     string  `json:"error,omitempty"`
 }
 
 // EdgeSummary is everything an edge worker recorded.

@@ -31,6 +31,7 @@ type pullRecorder struct {
 	mu      sync.Mutex
 	discard bool
 	done    BlockDone
+	block   window
 	seen    map[string]string // what was really negotiated
 	wrong   error             // the first negotiation that the arm did not ask for
 }
@@ -40,10 +41,20 @@ func newPullRecorder(arm Arm) *pullRecorder {
 }
 
 // begin starts a block.
-func (r *pullRecorder) begin(b Block) {
+func (r *pullRecorder) begin(b Block, at window) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.discard, r.done = b.Discard, BlockDone{}
+	r.discard, r.done, r.block = b.Discard, BlockDone{}, at
+}
+
+// spent adds a block's span to what rates are taken over.
+func (r *pullRecorder) spent(span time.Duration) {
+	r.mu.Lock()
+	discard := r.discard
+	r.mu.Unlock()
+	if !discard {
+		r.results.Add(countSpan, int64(span))
+	}
 }
 
 // end returns what the block recorded, and the first negotiation that the
@@ -52,6 +63,13 @@ func (r *pullRecorder) end() (BlockDone, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.done, r.wrong
+}
+
+// saw notes what was really used.
+func (r *pullRecorder) saw(label, value string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen[label] = value
 }
 
 // labels returns what was really negotiated.
@@ -76,13 +94,16 @@ func (r *pullRecorder) skip(failure error) bool {
 	return r.discard
 }
 
-// dropped counts a viewer that found the edge full.
-func (r *pullRecorder) dropped() {
+// dropped counts a viewer that was due and found the edge full.
+func (r *pullRecorder) dropped(due time.Time) {
 	r.mu.Lock()
-	discard := r.discard
+	discard, block := r.discard, r.block
 	r.mu.Unlock()
 	if !discard {
-		r.results.Add(countDropped, 1)
+		b := r.results.Begin()
+		defer b.End()
+		b.Add(countDropped, 1)
+		block.due(b, due)
 	}
 }
 
@@ -97,20 +118,23 @@ func (r *pullRecorder) record(p pulled) {
 	if x := p.reply.Exchange; x != nil && x.Trace != nil && failure == nil {
 		r.early(x.Trace)
 	}
-	r.results.Add(countRequests, 1)
-	r.results.Time(timeSendError, p.sent.Sub(p.due))
+	b := r.results.Begin()
+	defer b.End()
+	b.Add(countRequests, 1)
+	r.block.pulled(b, p, failure == nil)
+	b.Time(timeSendError, p.sent.Sub(p.due))
 	if failure != nil {
-		r.results.Add(countFailed, 1)
+		b.Add(countFailed, 1)
 	} else {
-		r.results.Time(timeLatency, p.end.Sub(p.due))
-		r.results.Time(timeService, p.end.Sub(p.sent))
+		b.Time(timeLatency, p.end.Sub(p.due))
+		b.Time(timeService, p.end.Sub(p.sent))
 	}
-	r.outcome(p.reply.Outcome)
+	outcome(b, p.reply.Outcome)
 	for i := range p.reply.Earlier {
-		r.exchange(&p.reply.Earlier[i], 0)
+		r.exchange(b, &p.reply.Earlier[i], 0)
 	}
 	if p.reply.Exchange != nil {
-		r.exchange(p.reply.Exchange, len(p.reply.Body))
+		r.exchange(b, p.reply.Exchange, len(p.reply.Body))
 	}
 }
 
@@ -125,72 +149,76 @@ func (r *pullRecorder) failure(p pulled) error {
 	return nil
 }
 
-func (r *pullRecorder) outcome(o cache.Outcome) {
+func outcome(b results.Batch, o cache.Outcome) {
 	switch o {
 	case cache.Hit:
-		r.results.Add(countHit, 1)
+		b.Add(countHit, 1)
 	case cache.Collapsed:
-		r.results.Add(countCollapsed, 1)
+		b.Add(countCollapsed, 1)
 	case cache.Miss:
-		r.results.Add(countMiss, 1)
+		b.Add(countMiss, 1)
 	case cache.Pass:
-		r.results.Add(countPass, 1)
+		b.Add(countPass, 1)
+	case cache.Revalidated:
+		b.Add(countRevalidated, 1)
+	case cache.Stale:
+		b.Add(countStale, 1)
 	}
 }
 
 // exchange records what one pull did on the hop.
-func (r *pullRecorder) exchange(x *pool.Exchange, body int) {
-	r.results.Time(timeWait, x.Wait)
+func (r *pullRecorder) exchange(b results.Batch, x *pool.Exchange, body int) {
+	b.Time(timeWait, x.Wait)
 	if x.Failed == pool.StageNone || x.Failed == pool.StageHTTP { // else no request was sent, or none was let in
-		r.results.Add(countOrigin, 1)
-		r.results.Add(countOriginBytes, int64(body))
+		b.Add(countOrigin, 1)
+		b.Add(countOriginBytes, int64(body))
 		if x.Reused {
-			r.results.Add(countReused, 1)
+			b.Add(countReused, 1)
 		}
 	}
 	if x.Trace == nil {
 		return
 	}
-	r.results.Add(countConnects, 1)
+	b.Add(countConnects, 1)
 	if r.arm.Plaintext {
-		r.connection(x.Trace)
+		r.connection(b, x.Trace)
 		return
 	}
 	switch {
 	case x.Failed == pool.StageTLS:
-		r.results.Add(countHandshakeFailed, 1)
+		b.Add(countHandshakeFailed, 1)
 		return
 	case x.Trace.Resumed:
-		r.results.Add(countHandshakeResumed, 1)
+		b.Add(countHandshakeResumed, 1)
 	default:
-		r.results.Add(countHandshakeFull, 1)
+		b.Add(countHandshakeFull, 1)
 	}
-	r.connection(x.Trace)
+	r.connection(b, x.Trace)
 }
 
 // connection records what making a connection took. Full and resumed
 // handshakes are recorded under names of their own.
-func (r *pullRecorder) connection(t *wire.Trace) {
+func (r *pullRecorder) connection(b results.Batch, t *wire.Trace) {
 	kind := ""
 	if t.Resumed {
 		kind = resumedSuffix
 	}
 	if !t.QUIC {
-		r.results.Time(timeConnect+kind, t.Connect)
+		b.Time(timeConnect+kind, t.Connect)
 	}
 	if t.Stage != wire.StageHTTP {
 		return // no reply came: its first byte is not at 0 ms, and the bytes before it are not final
 	}
-	r.results.Exact(exactFirstByteTurns+kind, int64(t.FirstByteTurns))
-	r.results.Time(timeFirstByte+kind, t.FirstByte)
+	b.Exact(exactFirstByteTurns+kind, int64(t.FirstByteTurns))
+	b.Time(timeFirstByte+kind, t.FirstByte)
 	if r.arm.Plaintext {
 		return
 	}
-	r.results.Time(timeHandshake+kind, t.TLS)
-	r.results.Exact(exactTurns+kind, int64(t.Turns))
-	r.results.Exact(exactFlights+kind, int64(t.Flights))
-	r.results.Exact(exactSent+kind, t.Sent)
-	r.results.Exact(exactReceived+kind, t.Received)
+	b.Time(timeHandshake+kind, t.TLS)
+	b.Exact(exactTurns+kind, int64(t.Turns))
+	b.Exact(exactFlights+kind, int64(t.Flights))
+	b.Exact(exactSent+kind, t.Sent)
+	b.Exact(exactReceived+kind, t.Received)
 }
 
 // resumedSuffix marks what was recorded of resumed handshakes.
@@ -224,14 +252,16 @@ func (r *pullRecorder) negotiated(t *wire.Trace) {
 	asked := r.arm.Settings.Edge.TLS
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.seen["tls.version"], r.seen["cipher"], r.seen["protocol"] = t.Version, t.Cipher, r.arm.Settings.Edge.Protocol
+	r.seen["tls.version"], r.seen["cipher"], r.seen["protocol"] = t.Version, t.Cipher, spoken(t)
 	if t.Group != "" {
 		r.seen["group"] = t.Group
 	}
 	if r.wrong != nil {
 		return
 	}
-	if t.Version != asked.Version {
+	if protocol := r.arm.Settings.Edge.Protocol; spoken(t) != protocol {
+		r.wrong = fmt.Errorf("asked for %s, negotiated %s", protocol, spoken(t))
+	} else if t.Version != asked.Version {
 		r.wrong = fmt.Errorf("asked for TLS %s, negotiated %s", asked.Version, t.Version)
 	} else if t.Group != "" && t.Group != asked.Group {
 		r.wrong = fmt.Errorf("asked for group %s, negotiated %s", asked.Group, t.Group)
@@ -240,6 +270,16 @@ func (r *pullRecorder) negotiated(t *wire.Trace) {
 	} else if !asked.HelloRetry && t.HelloRetry {
 		r.wrong = errors.New("the origin made a HelloRetryRequest that the arm did not ask for")
 	}
+}
+
+// spoken is the protocol that a handshake agreed on, as scenarios name it.
+// Without ALPN that is HTTP/1.1.
+func spoken(t *wire.Trace) string {
+	switch t.ALPN {
+	case "", "http/1.1":
+		return string(pool.H1)
+	}
+	return t.ALPN
 }
 
 // early holds an arm to its 0-RTT: only the first connection of a process has
@@ -262,6 +302,8 @@ const (
 	countMiss             = "cache.miss"
 	countCollapsed        = "cache.collapsed"
 	countPass             = "cache.pass"
+	countRevalidated      = "cache.revalidated"
+	countStale            = "cache.stale"
 	countOrigin           = "origin.requests"
 	countOriginBytes      = "origin.bytes"
 	countReused           = "origin.reused"
@@ -269,6 +311,13 @@ const (
 	countHandshakeFull    = "handshake.full"
 	countHandshakeResumed = "handshake.resumed"
 	countHandshakeFailed  = "handshake.failed"
+
+	countScheduled    = "rate.scheduled"     // arrivals due in their block
+	countSentInTime   = "rate.sent"          // of them, sent before it was over
+	countAnswered     = "rate.answered"      // answered, and not failed, before it was over
+	countSpan         = "rate.span"          // nanoseconds of blocks
+	countLateDue      = "rate.late.due"      // arrivals due in the second half of their block
+	countLateAnswered = "rate.late.answered" // answers, failures too, in that half
 
 	timeLatency   = "latency"
 	timeService   = "service"

@@ -16,7 +16,7 @@ func TestRecorderCountsWhatWasSent(t *testing.T) {
 	arm := Arm{Plaintext: true}
 	arm.Settings.Origin.Response.Status = 200
 	r := newPullRecorder(arm)
-	r.begin(Block{})
+	r.begin(Block{}, window{})
 	answered := func(failed pool.Stage, err error) pulled {
 		now := time.Now()
 		return pulled{due: now, sent: now, end: now, err: err, reply: edge.Reply{
@@ -28,8 +28,8 @@ func TestRecorderCountsWhatWasSent(t *testing.T) {
 	r.record(answered(pool.StageHTTP, broken))
 	r.record(answered(pool.StageTCP, broken))
 	r.record(answered(pool.StageWait, broken))
-	r.dropped()
-	r.dropped()
+	r.dropped(time.Now())
+	r.dropped(time.Now())
 	counts := r.results.Summary().Counts
 	for name, want := range map[string]int64{
 		countRequests: 4, countFailed: 3, countDropped: 2, countOrigin: 2, countReused: 1,

@@ -23,7 +23,7 @@ func newResult(plan *Plan, started time.Time) (*results.Result, error) {
 	}
 	return &results.Result{
 		Schema:       results.SchemaName,
-		Scenario:     results.Scenario{Name: plan.Scenario, Title: plan.Title, Digest: plan.Digest, Seed: plan.Seed},
+		Scenario:     results.Scenario{Name: plan.Scenario, Title: plan.Title, File: plan.File, Digest: plan.Digest, Seed: plan.Seed},
 		Plan:         raw,
 		Build:        buildFacts(),
 		Environment:  environment(),
@@ -50,7 +50,10 @@ func (r *run) finish(ctx context.Context, err error) {
 	if runtime.GOOS != "linux" {
 		v.Warnings = append(v.Warnings, "CPU figures are absent: the CPU clocks of other processes are read on Linux only")
 	}
-	if !v.Reconciled {
+	if len(v.Tallies) == 0 {
+		v.Reconciled = false // nothing was compared
+	}
+	if !v.Reconciled && len(v.Tallies)+len(r.result.Arms) > 0 {
 		v.Valid = false
 	}
 	r.result.Elapsed = time.Since(r.started).Seconds()
@@ -66,16 +69,23 @@ func (r *run) finish(ctx context.Context, err error) {
 			continue
 		}
 		r.expect(x.Expect, x.Name)
+		r.judge(x.Claims, x.Name)
 	}
 	r.expect(r.plan.Expect, "")
+	r.judge(r.plan.Claims, "")
 }
 
-// notAsked keeps the rules of an experiment that could not run here: neither
+// notAsked keeps the rules and claims of an experiment that could not run here: neither
 // met nor failed.
 func (r *run) notAsked(x *Experiment, why string) {
 	for _, text := range x.Expect {
 		r.result.Expectations = append(r.result.Expectations, results.Expectation{
 			Expression: text, Experiment: x.Name, Inconclusive: true, Detail: "not run: " + why,
+		})
+	}
+	for _, c := range x.Claims {
+		r.result.Claims = append(r.result.Claims, results.Claim{
+			Text: c.Text, Source: c.Source, Expression: c.Measure, Experiment: x.Name, Verdict: results.ClaimNotResolved, Detail: "not run: " + why,
 		})
 	}
 }
@@ -93,6 +103,19 @@ func (r *run) expect(rules []string, experiment string) {
 	}
 }
 
+// judge puts what was measured beside what is claimed.
+func (r *run) judge(claims []Claim, experiment string) {
+	for _, c := range claims {
+		expression, err := results.ParseExpression(c.Measure)
+		if err != nil { // Compile has parsed it before
+			continue
+		}
+		judged := expression.Judge(r.result, experiment)
+		judged.Text, judged.Source, judged.Expression = c.Text, c.Source, c.Measure
+		r.result.Claims = append(r.result.Claims, judged)
+	}
+}
+
 // environment names this machine, so that a figure is never read as if it
 // came from another.
 func environment() map[string]string {
@@ -103,6 +126,9 @@ func environment() map[string]string {
 		results.EnvCores:    strconv.Itoa(runtime.NumCPU()),
 		results.EnvMaxProcs: "1",
 	}
+	for name, value := range workerSettings {
+		env[strings.ToLower(name)] = value
+	}
 	if model := cpuModel(); model != "" {
 		env[results.EnvCPU] = model
 	}
@@ -110,7 +136,7 @@ func environment() map[string]string {
 		env[results.EnvKernel] = strings.TrimSpace(string(release))
 	}
 	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
-		env["load.before"], _, _ = strings.Cut(string(load), " ")
+		env[results.EnvLoad], _, _ = strings.Cut(string(load), " ")
 	}
 	return env
 }

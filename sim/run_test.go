@@ -3,10 +3,12 @@ package sim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/originpull/originpull/results"
 )
@@ -59,6 +61,9 @@ func TestHandshakeExperiment(t *testing.T) {
 		t.Errorf("the baseline measured %+v", v)
 	}
 	checkPairs(t, result)
+	if c := result.Claims; len(c) != 1 || c[0].Value != 0.5 || c[0].Verdict != results.ClaimSupported || c[0].Source != "everybody" || c[0].Experiment != "h" {
+		t.Errorf("claims %+v, want one round trip of two, supported", c)
+	}
 }
 
 func checkPairs(t *testing.T, result *results.Result) {
@@ -122,6 +127,48 @@ experiments:
 	// The one object was fetched during the warm-up and stays fresh.
 	if metric("cache", "origin.requests") != 0 || metric("cache", "cache.hit.ratio") != 1 || metric("cache", "origin.offload") != 1 {
 		t.Errorf("with a cache: %v origin requests", metric("cache", "origin.requests"))
+	}
+	if !result.Validity.Reconciled {
+		t.Errorf("not reconciled: %+v", result.Validity)
+	}
+}
+
+// TestOverH2 is both modes over HTTP/2: what a handshake takes is TLS's, and
+// requests share a connection.
+func TestOverH2(t *testing.T) {
+	result := mustRun(t, compileText(t, handshakeScenario, "experiments.h.edge.protocol=h2", "experiments.h.workload.trials=1"))
+	for arm, want := range map[string][2]float64{
+		"h/edge.tls.version=1.2,auth=mtls": {2, 4},
+		"h/edge.tls.version=1.3,auth=mtls": {1, 3},
+	} {
+		a := result.Arm(arm)
+		for i, name := range []string{"handshake.rtts", "firstbyte.rtts"} {
+			if v := a.Metrics[name]; v.Low != want[i] || v.High != want[i] || v.N == 0 {
+				t.Errorf("%s: %s is %+v, want exactly %v", arm, name, v, want[i])
+			}
+		}
+		if a.Labels["protocol"] != "h2" || a.Metrics["handshake.failed"].Value != 0 {
+			t.Errorf("%s: labels %v", arm, a.Labels)
+		}
+	}
+	if !result.Complete || !result.Validity.Reconciled {
+		t.Errorf("complete %v, validity %+v", result.Complete, result.Validity)
+	}
+	result = mustRun(t, compileText(t, `
+version: 1
+name: small
+edge: {tls: {version: "1.3"}, cache: {capacity: 0}}
+origin: {strategies: [mtls]}
+experiments:
+  - name: p
+    workload: {mode: requests, arrivals: {model: closed}, concurrency: 8, duration: 200ms, warmup: 20ms}
+    compare: [{axis: edge.protocol, values: [h1, h2]}]
+`))
+	for protocol, most := range map[string]float64{"h1": 8, "h2": 1} {
+		a := result.Arm("p/edge.protocol=" + protocol)
+		if n := a.Metrics["requests.count"].Value; n == 0 || a.Metrics["requests.failed"].Value != 0 || a.Metrics["connect.count"].Value > most {
+			t.Errorf("%s: %v requests, %v failed, %v connections", protocol, n, a.Metrics["requests.failed"].Value, a.Metrics["connect.count"].Value)
+		}
 	}
 	if !result.Validity.Reconciled {
 		t.Errorf("not reconciled: %+v", result.Validity)
@@ -225,6 +272,11 @@ func TestInterruptedRunKeepsWhatItHas(t *testing.T) {
 	if err := results.Validate(result); err != nil {
 		t.Error(err)
 	}
+	for i := range result.Arms {
+		if why := result.Arms[i].Error; strings.Contains(why, "did not answer") {
+			t.Errorf("%s: %s", result.Arms[i].Name, why)
+		}
+	}
 	if result.Conclude() != results.RunFailed {
 		t.Errorf("it concludes %q", result.Conclude())
 	}
@@ -291,5 +343,26 @@ experiments:
 	}
 	if len(result.Expectations) != 1 || !result.Expectations[0].Pass {
 		t.Errorf("expectations: %+v", result.Expectations)
+	}
+}
+
+// A long block under way when the run is interrupted says so.
+func TestInterruptedBlockSaysSo(t *testing.T) {
+	plan := compileText(t, "version: 1\nname: r\nworkload: {arrivals: {model: constant, rate: 20/s}, duration: 1h}\n")
+	r := newTestRun(t, plan)
+	lab, err := newLab()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	trials := r.trial(ctx, &plan.Experiments[0], 1, lab, func(ctx context.Context, pairs []*pair) {
+		time.AfterFunc(20*time.Millisecond, cancel)
+		pairs[0].block(ctx, Block{Seconds: 3600})
+	})
+	if !errors.Is(trials[0].err, errInterrupted) {
+		t.Errorf("the arm under way says %v", trials[0].err)
+	}
+	if trials[1].err != nil {
+		t.Errorf("the arm that waited says %v", trials[1].err)
 	}
 }

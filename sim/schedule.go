@@ -22,31 +22,38 @@ func oneBlock(ctx context.Context, x *Experiment, pairs []*pair, each func(*pair
 		p.block(ctx, Block{Seconds: x.Warmup, Discard: true})
 		p.block(ctx, Block{Seconds: x.Block})
 		p.closeWindow()
+		if x.Kind == Handshakes {
+			p.measureFloor(ctx)
+		}
 	}
 }
 
 // interleave grants blocks round after round, one arm at a time, until the
-// trial's time is spent. each is told after every round which fraction is
-// behind it.
+// trial's time is spent, or its rounds are done where the plan counts pairs.
+// each is told after every round which fraction is behind it.
 //
 // Note: the order is drawn anew each round. Reversing it looks fair, but gives
 // the outermost arms two blocks in a row, the second with warm caches: the
 // double, which stood last, then cost its edge 0.96 of what it doubles.
 func (o *blockOrder) interleave(ctx context.Context, x *Experiment, pairs []*pair, each func(within float64)) (rounds int) {
-	for _, p := range pairs {
-		p.block(ctx, Block{Seconds: x.Warmup, Discard: true})
+	for _, i := range o.next() {
+		pairs[i].block(ctx, Block{Seconds: x.Warmup, Discard: true})
 	}
 	started := time.Now()
-	for ctx.Err() == nil && slices.ContainsFunc(pairs, (*pair).alive) && (rounds < minRounds || time.Since(started) < seconds(x.Seconds)) {
-		for _, i := range o.next() {
+	for ctx.Err() == nil && slices.ContainsFunc(pairs, (*pair).alive) && o.another(rounds, time.Since(started), x) {
+		order := o.next()
+		if rounds == 0 {
+			baselineFirst(order, pairs)
+		}
+		for _, i := range order {
 			if ctx.Err() == nil {
 				pairs[i].block(ctx, Block{Seconds: x.Block})
 			}
 		}
 		rounds++
-		for _, p := range pairs {
+		for _, i := range order {
 			if rounds == floorRound && ctx.Err() == nil {
-				p.measureFloor(ctx)
+				pairs[i].measureFloor(ctx)
 			}
 		}
 		each(min(1, time.Since(started).Seconds()/x.Seconds))
@@ -54,10 +61,37 @@ func (o *blockOrder) interleave(ctx context.Context, x *Experiment, pairs []*pai
 	return rounds
 }
 
+// another reports whether a trial has another round to do.
+func (o *blockOrder) another(rounds int, elapsed time.Duration, x *Experiment) bool {
+	if o.rounds > 0 {
+		return rounds < o.rounds
+	}
+	return rounds < minRounds || elapsed < seconds(x.Seconds)
+}
+
+// baselineFirst moves the baseline to the front, in the first round only: what
+// is planted on the others goes by what it costs.
+func baselineFirst(order []int, pairs []*pair) {
+	if at := slices.IndexFunc(order, func(i int) bool { return pairs[i].arm.Role == Baseline }); at > 0 {
+		order[0], order[at] = order[at], order[0]
+	}
+}
+
 // blockOrder draws the order of the arms in each round.
 type blockOrder struct {
 	random *rand.Rand
 	order  []int
+	rounds int // of the trial; 0: as many as there is time for
+}
+
+// rounds is how many rounds the trial of an index (from 1) does: the pairs
+// are shared out evenly, and 0 goes by time.
+func (x *Experiment) rounds(index int) int {
+	rounds := x.Pairs / x.Trials
+	if index <= x.Pairs%x.Trials {
+		rounds++
+	}
+	return rounds
 }
 
 func newBlockOrder(arms int, seed uint64) *blockOrder {
@@ -65,7 +99,14 @@ func newBlockOrder(arms int, seed uint64) *blockOrder {
 	for i := range arms {
 		o.order = append(o.order, i)
 	}
+	// Drawn once before the first round too: else the last arm of the document
+	// is never its first, and in trials of few rounds stands behind for good.
+	o.shuffle()
 	return o
+}
+
+func (o *blockOrder) shuffle() {
+	o.random.Shuffle(len(o.order), func(i, j int) { o.order[i], o.order[j] = o.order[j], o.order[i] })
 }
 
 // next returns the order of a round. No arm has two blocks in a row: the last
@@ -76,7 +117,7 @@ func (o *blockOrder) next() []int {
 		return o.order
 	}
 	last := o.order[n-1]
-	o.random.Shuffle(n, func(i, j int) { o.order[i], o.order[j] = o.order[j], o.order[i] })
+	o.shuffle()
 	if o.order[0] == last {
 		j := 1 + o.random.IntN(n-1)
 		o.order[0], o.order[j] = o.order[j], o.order[0]

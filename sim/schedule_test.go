@@ -5,6 +5,25 @@ import (
 	"testing"
 )
 
+// In trials of few rounds, too, every arm stands first about as often: the
+// order that the first round follows is drawn as well.
+func TestShortTrialsAreFair(t *testing.T) {
+	const arms, trials, rounds = 3, 2000, 2
+	var first [arms]int
+	for trial := range uint64(trials) {
+		order := newBlockOrder(arms, trialSeed(trial, 1))
+		for range rounds {
+			first[order.next()[0]]++
+		}
+	}
+	for arm, n := range first {
+		// Five standard deviations around a third of 4000.
+		if n < 1333-150 || n > 1333+150 {
+			t.Errorf("arm %d stood first in %d of %d rounds, want about a third", arm, n, trials*rounds)
+		}
+	}
+}
+
 func TestBlockOrderIsFair(t *testing.T) {
 	const arms, rounds = 6, 6000
 	order, again := newBlockOrder(arms, 5), newBlockOrder(arms, 5)

@@ -20,6 +20,7 @@ type serverEnd struct {
 	name    string
 	running *origin.Running
 	drained bool
+	quic    bool // the arm's connections are QUIC's
 }
 
 // startServer starts the real server that an arm asks for. The baseline is a
@@ -38,7 +39,7 @@ func startServer(ctx context.Context, start *Start) (originEnd, netip.AddrPort, 
 	if start.Arm.Plaintext {
 		address = running.PlainAddress()
 	}
-	return &serverEnd{name: name, running: running}, address, nil
+	return &serverEnd{name: name, running: running, quic: start.Arm.overQUIC()}, address, nil
 }
 
 // serverSetup is what a driver is told. A baseline arm has a certificate too:
@@ -55,11 +56,18 @@ func serverSetup(start *Start) origin.Setup {
 
 func (s *serverEnd) pids() ([]int, error) { return s.running.Pids() }
 
+// lastWords is how long a server gets to hear of the end of its last QUIC
+// connections, which is a datagram, and to write it down.
+const lastWords = 2 * time.Second
+
 // drain stops the server: only then is everything in its logs. One that had
 // ended before has lost some of it, even where children of it went on.
-func (s *serverEnd) drain(ctx context.Context) (*origin.Counts, error) {
+func (s *serverEnd) drain(ctx context.Context, made int64) (*origin.Counts, error) {
 	if err := s.ended(0); err != nil {
 		return nil, err
+	}
+	if s.quic {
+		s.hear(ctx, made)
 	}
 	s.drained = true
 	if err := s.running.Stop(ctx); err != nil {
@@ -70,6 +78,26 @@ func (s *serverEnd) drain(ctx context.Context) (*origin.Counts, error) {
 		return nil, fmt.Errorf("%s: %w", s.name, err)
 	}
 	return &counts, nil
+}
+
+// hear waits until the server has written of as many connections as were made.
+// What it has not after lastWords shows when both ends are reconciled.
+func (s *serverEnd) hear(ctx context.Context, made int64) {
+	ctx, cancel := context.WithTimeout(ctx, lastWords)
+	defer cancel()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		counts, err := s.running.Counts(ctx)
+		if err != nil || counts.Ended() >= made {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
 }
 
 func (s *serverEnd) stop() error {

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,10 @@ import (
 // errNothingMeasured is why a trial without a block counts for nothing: no
 // sample is never a zero.
 var errNothingMeasured = errors.New("the run ended before a block of it was measured")
+
+// errInterrupted is why an arm ends whose block was under way when the run was
+// interrupted.
+var errInterrupted = errors.New("interrupted")
 
 // askTimeout bounds a worker's answer beyond the time its block was granted.
 const askTimeout = 20 * time.Second
@@ -28,8 +33,10 @@ type pair struct {
 	arm    *Arm
 	origin originEnd
 	edge   *process
+	base   *pair       // the plain-TCP pair of the same trial, or nil
 	costs  []blockCost // one per measured block; in step with the rounds
 	clock  [2]cpuReading
+	plants bool // an arm of the experiment has a plant: all are asked
 	trial  armTrial
 }
 
@@ -51,7 +58,17 @@ type armTrial struct {
 type blockCost struct {
 	count        int64
 	edge, origin time.Duration
+	took         time.Duration // by the wall clock, as granted
 }
+
+// crowded reports whether edge and origin, of which one always has something
+// to do, together had a processor for less than crowdedShare of their block:
+// somebody else had it.
+func (b *blockCost) crowded() bool {
+	return b.took > 0 && float64(b.edge+b.origin) < crowdedShare*float64(b.took)
+}
+
+const crowdedShare = 0.8
 
 // cpuReading is the CPU clock of one process at the start of a block.
 type cpuReading struct {
@@ -68,10 +85,15 @@ func (r *run) trial(ctx context.Context, x *Experiment, index int, lab *lab, bod
 	starting := make(chan struct{}, 2) // more at once only fight for two cores
 	for i := range x.Arms {
 		pairs[i] = &pair{arm: &x.Arms[i], trial: armTrial{index: index}}
+	}
+	// In an order of its own: whoever always starts first is always the oldest.
+	for _, i := range newBlockOrder(len(pairs), ^trialSeed(r.plan.Seed, index)).next() {
 		wg.Go(func() {
 			starting <- struct{}{}
 			defer func() { <-starting }()
-			if err := r.startPair(ctx, pairs[i], index, lab); err != nil {
+			if err := r.startPair(ctx, pairs[i], index, lab); ctx.Err() != nil && err != nil {
+				pairs[i].trial.err = errInterrupted
+			} else if err != nil {
 				pairs[i].trial.err = err
 			}
 		})
@@ -83,6 +105,9 @@ func (r *run) trial(ctx context.Context, x *Experiment, index int, lab *lab, bod
 		}
 		wg.Wait()
 	}()
+	for _, p := range pairs {
+		p.base, p.plants = basePair(x.Kind, pairs), slices.ContainsFunc(x.Arms, func(a Arm) bool { return a.planted() })
+	}
 	body(ctx, pairs)
 	trials := make([]armTrial, len(pairs))
 	for _, p := range pairs {
@@ -137,7 +162,7 @@ func (p *pair) block(ctx context.Context, b Block) {
 		return
 	}
 	p.readClocks()
-	answer, err := p.grant(ctx, Command{Type: msgBlock, Block: &b}, b.Seconds)
+	answer, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &b}, b.Seconds)
 	if err == nil && answer.Done == nil {
 		err = fmt.Errorf("the edge of %s: %w", p.arm.Name, errNoAnswer)
 	}
@@ -148,12 +173,24 @@ func (p *pair) block(ctx context.Context, b Block) {
 		}
 	}
 	if err != nil {
-		p.fail(err)
+		p.fail(ctx, err)
 		return
 	}
 	if !b.Discard {
-		p.costs = append(p.costs, blockCost{count: answer.Done.Count})
+		p.costs = append(p.costs, blockCost{count: answer.Done.Count, edge: -seconds(answer.Done.Generator), took: seconds(answer.Done.Seconds)})
 	}
+	p.plant(ctx, answer.Done.Count)
+}
+
+// basePair returns the pair of the baseline that others are net of, or nil: the
+// CPU of a request is not net of anything.
+func basePair(kind Kind, pairs []*pair) *pair {
+	for _, p := range pairs {
+		if kind == Handshakes && p.arm.Role == Baseline && p.alive() {
+			return p
+		}
+	}
+	return nil
 }
 
 // closeWindow charges the last block and opens no other: what an arm does
@@ -170,17 +207,17 @@ func (p *pair) measureFloor(ctx context.Context) {
 		return
 	}
 	p.closeWindow()
-	answer, err := p.grant(ctx, Command{Type: msgFloor}, floorSeconds)
+	answer, err := grant(ctx, p.edge, Command{Type: msgFloor}, floorSeconds)
 	if err != nil {
-		p.fail(err)
+		p.fail(ctx, err)
 		return
 	}
 	p.trial.floor = answer.Floor
 }
 
-// grant asks for a block or a floor. An interrupt does not cut a short block off: its
-// trial could not be drained any more.
-func (p *pair) grant(ctx context.Context, c Command, duration float64) (Answer, error) {
+// grant asks a worker for a block, a plant or a floor. An interrupt does not cut
+// a short block off: its trial could not be drained any more.
+func grant(ctx context.Context, worker *process, c Command, duration float64) (Answer, error) {
 	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), seconds(duration)+askTimeout)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
@@ -188,12 +225,17 @@ func (p *pair) grant(ctx context.Context, c Command, duration float64) (Answer, 
 		context.AfterFunc(detached, func() { timer.Stop() })
 	})
 	defer stop()
-	return p.edge.ask(detached, c)
+	return worker.ask(detached, c)
 }
 
-// fail records why the pair is out. When the origin died the edge only sees
-// refused connections: the origin's own end is the better reason.
-func (p *pair) fail(err error) {
+// fail records why the pair is out. A block that the interrupt cut off is no
+// failure of its worker. When the origin died the edge only sees refused
+// connections: the origin's own end is the better reason.
+func (p *pair) fail(ctx context.Context, err error) {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		p.trial.err = errInterrupted
+		return
+	}
 	if early := p.origin.stop(); early != nil {
 		err = early
 	}
@@ -232,12 +274,16 @@ func (p *pair) drain(ctx context.Context) {
 	defer cancel()
 	answer, err := p.edge.ask(ctx, Command{Type: msgDrain})
 	if err != nil {
-		p.fail(err)
+		p.fail(ctx, err)
 		return
 	}
 	p.trial.edge = answer.Edge
-	if p.trial.origin, err = p.origin.drain(ctx); err != nil {
-		p.fail(err)
+	made := int64(0)
+	if answer.Edge != nil {
+		made = answer.Edge.Total.Pool.Connects
+	}
+	if p.trial.origin, err = p.origin.drain(ctx, made); err != nil {
+		p.fail(ctx, err)
 		return
 	}
 	if p.trial.edge == nil || p.trial.origin == nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/originpull/originpull/edge"
+	"github.com/originpull/originpull/edge/pool"
+	"github.com/originpull/originpull/results"
 )
 
 // maxInFlight bounds how many viewers of an open loop wait at once. Arrivals
@@ -18,6 +20,12 @@ const maxInFlight = 10000
 // drainViewers bounds how long a block waits for its last viewers.
 const drainViewers = 10 * time.Second
 
+// ballastSize is memory that is never touched, and so never resident: it lets
+// the collector of a small edge run once for so many bytes of responses more,
+// where each run would stop the viewers. Edges that make handshakes have none:
+// their CPU is the result, and collecting belongs to it.
+const ballastSize = 16 << 20
+
 // edgeWorker is the simulated edge with its viewers in a process of its own.
 type edgeWorker struct {
 	arm      Arm
@@ -25,8 +33,14 @@ type edgeWorker struct {
 	objects  *objects
 	pacer    func() (Pacer, error)
 	recorder *pullRecorder
+	warm     bool        // the pool's first connections are made
+	before   *pool.Stats // when what counts began; nil until then
+	planter  planter
+	spent    time.Duration // CPU of the generator in the last block
 	key      crypto.Signer // of the edge's own certificate; nil where there is none
-	mu       sync.Mutex    // guards objects in a closed loop with several viewers
+	ballast  []byte
+	scratch  sync.Pool  // of *edge.Scratch, for an open loop's viewers
+	mu       sync.Mutex // guards objects in a closed loop with several viewers
 }
 
 func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
@@ -38,12 +52,22 @@ func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
 	if w.edge, err = edge.NewDistribution(asked); err != nil {
 		return Answer{}, err
 	}
+	w.recorder = newPullRecorder(s.Arm)
+	if load := &s.Arm.Settings.Workload; load.Realtime && load.Arrivals.Open() {
+		given := "SCHED_FIFO"
+		if err := realtime(); err != nil {
+			given = "not given: " + err.Error()
+		}
+		w.recorder.saw(results.EnvRealtime, given)
+	}
 	workload := s.Arm.Settings.Workload
 	if w.objects, err = newObjects(workload.Objects, s.Seed); err != nil {
 		return Answer{}, err
 	}
+	if workload.Mode == string(Requests) {
+		w.ballast = make([]byte, ballastSize)
+	}
 	w.pacer = func() (Pacer, error) { return NewPacer(workload.Arrivals, s.Seed) }
-	w.recorder = newPullRecorder(s.Arm)
 	if _, have := s.Credentials.Certificates[credEdge]; have {
 		certificate, err := s.Credentials.Certificate(credEdge)
 		if err != nil {
@@ -51,7 +75,8 @@ func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
 		}
 		w.key, _ = certificate.PrivateKey.(crypto.Signer)
 	}
-	return Answer{Type: msgReady}, nil
+	w.planter.share = s.Arm.Settings.Edge.Plant.CPU
+	return Answer{Type: msgReady}, w.planter.begin()
 }
 
 func (w *edgeWorker) handle(ctx context.Context, c Command) (Answer, error) {
@@ -76,11 +101,14 @@ func (w *edgeWorker) handle(ctx context.Context, c Command) (Answer, error) {
 		if err != nil {
 			return Answer{}, err
 		}
-		return Answer{Type: msgFloorDone, Floor: &floor}, nil
+		return Answer{Type: msgFloorDone, Floor: &floor}, w.planter.begin() // what that took is no block's
+	case msgPlant:
+		return w.planter.handle(c.Plant)
 	case msgDrain:
 		if err := w.edge.Close(); err != nil {
 			return Answer{}, fmt.Errorf("draining: %w", err)
 		}
+		w.countPool()
 		summary := EdgeSummary{Summary: w.recorder.results.Summary(), Total: w.edge.Stats(), Labels: w.recorder.labels()}
 		return Answer{Type: msgSummary, Edge: &summary}, nil
 	}
@@ -93,26 +121,64 @@ func (w *edgeWorker) close() {
 	}
 }
 
+// countPool records what the pool did since what counts began.
+func (w *edgeWorker) countPool() {
+	if w.before == nil || w.arm.Settings.Workload.Mode != string(Requests) {
+		return
+	}
+	total := w.edge.Stats().Pool
+	for name, count := range poolCounts {
+		w.recorder.results.Add(name, count(&total)-count(w.before))
+	}
+}
+
 // block lets viewers come for the granted time.
 func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
-	w.recorder.begin(b)
-	started := time.Now()
-	var err error
-	if w.arm.Settings.Workload.Arrivals.Model == "closed" {
-		w.closedLoop(ctx, started.Add(seconds(b.Seconds)))
-	} else {
-		err = w.openLoop(ctx, started, seconds(b.Seconds))
+	if !w.warm {
+		traces, err := w.edge.Prewarm(ctx)
+		if err != nil {
+			return BlockDone{}, err
+		}
+		for _, trace := range traces {
+			w.recorder.negotiated(trace)
+		}
+		w.warm = true
 	}
-	if err != nil {
-		return BlockDone{}, err
+	if w.before == nil && !b.Discard {
+		before := w.edge.Stats().Pool
+		w.before = &before
+	}
+	w.spent = 0
+	granted := window{started: time.Now(), length: seconds(b.Seconds)}
+	if w.closed(b) {
+		w.recorder.begin(b, window{})
+		w.closedLoop(ctx, granted.started.Add(granted.length))
+		w.recorder.spent(time.Since(granted.started))
+	} else {
+		w.recorder.begin(b, granted)
+		if err := w.openLoop(ctx, granted.started, granted.length); err != nil {
+			return BlockDone{}, err
+		}
+		w.recorder.spent(granted.length)
 	}
 	done, err := w.recorder.end()
-	done.Seconds = time.Since(started).Seconds()
+	done.Seconds, done.Generator = time.Since(granted.started).Seconds(), w.spent.Seconds()
 	return done, err
+}
+
+// closed reports whether viewers wait for their answers in a block. The warm-up
+// of handshakes always does: a schedule may have nobody come in so short a
+// time, and then no session would be there to resume.
+func (w *edgeWorker) closed(b Block) bool {
+	workload := &w.arm.Settings.Workload
+	return !workload.Arrivals.Open() || b.Discard && workload.Mode == string(Handshakes)
 }
 
 // closedLoop: each viewer asks again as soon as it has its answer.
 func (w *edgeWorker) closedLoop(ctx context.Context, until time.Time) {
+	// Closing the edge ends every pull at once. To watch the context in each
+	// would cost one in twenty requests.
+	defer context.AfterFunc(ctx, func() { _ = w.edge.Close() })()
 	viewers := max(1, w.arm.Settings.Workload.Concurrency)
 	if viewers == 1 {
 		w.viewer(ctx, until)
@@ -126,13 +192,14 @@ func (w *edgeWorker) closedLoop(ctx context.Context, until time.Time) {
 }
 
 func (w *edgeWorker) viewer(ctx context.Context, until time.Time) {
+	pulling := context.WithoutCancel(ctx)
+	var scratch edge.Scratch
 	for ctx.Err() == nil {
 		w.mu.Lock()
 		path := w.objects.path()
 		w.mu.Unlock()
 		now := time.Now()
-		w.pull(ctx, path, now, now)
-		if !time.Now().Before(until) {
+		if end := w.pull(pulling, path, now, now, &scratch); !end.Before(until) {
 			return
 		}
 	}
@@ -144,45 +211,65 @@ func (w *edgeWorker) openLoop(ctx context.Context, started time.Time, duration t
 	if err != nil {
 		return err
 	}
-	clock := newAlarm()
-	defer func() { _ = clock.close() }()
 	pullCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	var viewers sync.WaitGroup
+	err = w.generate(ctx, pacer, window{started, duration}, func(path string, due, sent time.Time, left func()) {
+		viewers.Go(func() {
+			scratch, _ := w.scratch.Get().(*edge.Scratch)
+			if scratch == nil {
+				scratch = new(edge.Scratch)
+			}
+			w.pull(pullCtx, path, due, sent, scratch)
+			w.scratch.Put(scratch)
+			left()
+		})
+	})
+	stop := time.AfterFunc(drainViewers, cancel)
+	viewers.Wait()
+	stop.Stop()
+	return err
+}
+
+// generate sends every viewer of a block when it is due, and returns when the
+// schedule is over. A request counts as sent when it is handed to the edge:
+// what it then waits for a processor is the edge's time, and in its latency.
+func (w *edgeWorker) generate(ctx context.Context, pacer Pacer, block window, send func(path string, due, sent time.Time, left func())) error {
+	clock := newAlarm()
+	w.recorder.saw(results.EnvGenerator, clock.name())
 	slots := make(chan struct{}, maxInFlight)
-	var wg sync.WaitGroup
+	left := func() { <-slots }
+	var err error
 	for {
 		offset := pacer.Next()
-		if offset >= duration {
-			break
-		}
-		due := started.Add(offset)
-		if err := clock.wait(ctx, due); err != nil {
-			if ctx.Err() == nil {
-				return err
-			}
+		if offset >= block.length {
 			break
 		}
 		path := w.objects.path()
+		due := block.started.Add(offset)
+		if err = clock.wait(ctx, due); err != nil {
+			break
+		}
 		select {
 		case slots <- struct{}{}:
+			send(path, due, time.Now(), left)
 		default:
-			w.recorder.dropped()
-			continue
+			w.recorder.dropped(due)
 		}
-		wg.Go(func() {
-			w.pull(pullCtx, path, due, time.Now())
-			<-slots
-		})
 	}
-	stop := time.AfterFunc(drainViewers, cancel)
-	wg.Wait()
-	stop.Stop()
-	return nil
+	w.spent = clock.cpu()
+	if ctx.Err() != nil {
+		err = nil // the worker's end says why
+	}
+	return errors.Join(err, clock.close())
 }
 
-func (w *edgeWorker) pull(ctx context.Context, path string, due, sent time.Time) {
-	reply, err := w.edge.Pull(ctx, edge.Viewer{Method: "GET", Path: path})
-	w.recorder.record(pulled{due: due, sent: sent, end: time.Now(), reply: reply, err: err})
+// pull returns when it ended.
+func (w *edgeWorker) pull(ctx context.Context, path string, due, sent time.Time, scratch *edge.Scratch) time.Time {
+	reply, err := w.edge.Pull(ctx, edge.Viewer{Method: "GET", Path: path, Scratch: scratch})
+	end := time.Now()
+	w.recorder.record(pulled{due: due, sent: sent, end: end, reply: reply, err: err})
+	return end
 }
 
 // seconds converts a plan's seconds.

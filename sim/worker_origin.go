@@ -18,9 +18,10 @@ const drainTimeout = 5 * time.Second
 
 // originWorker is the built-in origin in a process of its own.
 type originWorker struct {
-	server *origin.Server
-	audit  *os.File
-	served func() error // waits for Serve and returns its error
+	server  *origin.Server
+	audit   *os.File
+	planter planter
+	served  func() error // waits for Serve and returns its error
 }
 
 func (w *originWorker) start(ctx context.Context, s *Start) (Answer, error) {
@@ -64,7 +65,8 @@ func (w *originWorker) start(ctx context.Context, s *Start) (Answer, error) {
 		}
 		return err
 	})
-	return Answer{Type: msgReady, Addresses: addresses(listener, sides)}, nil
+	w.planter.share = s.Arm.Settings.Origin.Plant.CPU
+	return Answer{Type: msgReady, Addresses: addresses(listener, sides)}, w.planter.begin()
 }
 
 // aside is a listener beside the TLS port.
@@ -131,6 +133,8 @@ func (w *originWorker) handle(ctx context.Context, c Command) (Answer, error) {
 			return Answer{}, err
 		}
 		return Answer{Type: msgReloaded}, nil
+	case msgPlant:
+		return w.planter.handle(c.Plant)
 	case msgDrain:
 		ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 		defer cancel()

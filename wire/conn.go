@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -21,6 +22,7 @@ type Conn struct {
 	// The reader's own, and only while records is set, which Handshake and
 	// FollowRecords do.
 	records bool
+	polling bool
 	cutter  recordCutter
 	held    []byte // read, but beyond the record that TLS was given last
 }
@@ -100,7 +102,15 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return cut, err
 }
 
+// Poll sets whether Read, where nothing waits to be read, times out at once
+// rather than block. Where the system cannot tell (see Quiet), that is always.
+// The reader calls it.
+func (c *Conn) Poll(on bool) { c.polling = on }
+
 func (c *Conn) receive(p []byte) (int, error) {
+	if c.polling && c.waiting() {
+		return 0, os.ErrDeadlineExceeded
+	}
 	n, err := c.Conn.Read(p)
 	if n > 0 {
 		c.mu.Lock()
@@ -125,14 +135,19 @@ func (c *Conn) turn(d direction) {
 // Quiet reports whether nothing waits to be read: no bytes, no end, no error.
 // A reply that is already there before its request was sent is not one, so a
 // connection that is not quiet must not be reused. Where the system cannot
-// tell without reading (anywhere but on Linux and a Model), only the bytes
-// that were read ahead count.
+// tell without reading (a kernel other than Linux), only the bytes that were
+// read ahead count.
 func (c *Conn) Quiet() bool {
 	if len(c.held) > 0 || c.cutter.partial() {
 		return false
 	}
-	if m, ok := c.Conn.(*modelConn); ok {
-		return m.quiet()
+	return c.waiting()
+}
+
+// waiting reports whether a read would block.
+func (c *Conn) waiting() bool {
+	if s, ok := c.Conn.(interface{ quiet() bool }); ok {
+		return s.quiet()
 	}
 	return c.kernel.quiet(c.Conn)
 }

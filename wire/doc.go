@@ -7,7 +7,7 @@
 //     key-exchange group, with or without resumption. An unpinned comparison
 //     of versions measures the post-quantum group instead.
 //  2. A [Dialer] asks a [Network] for a stream: [Direct] is the kernel's
-//     loopback, [Model] an in-memory link with a round-trip time.
+//     loopback, a [Path] any kind of [Link], with a distance in between.
 //  3. The stream is wrapped in a [Conn], which counts bytes, flights, turns
 //     and TLS records beneath TLS.
 //  4. [Handshake] runs TLS over it and returns a [Trace]; [Plain] is its
@@ -18,6 +18,26 @@
 // QUIC takes the same way: a [Dialer] opens [Packets] where its network is a
 // [PacketNetwork], [HandshakeQUIC] returns a [QUIC] with a [Trace], and
 // [QUIC.MarkFirstByte] completes it.
+//
+// # Links
+//
+// A run over a link takes these steps:
+//
+//  1. [Link.Problems] names everything that is wrong with what was asked for.
+//     A kind that cannot do it fails and names those that can.
+//  2. [Open] returns a [Path]. Edges dial and open packets at its near side,
+//     origins listen at its far side, both in one process.
+//  3. [Path.Calibrate] measures what the idle link does.
+//  4. [Path.TakeStats] tells what it did during the run: packets, drops,
+//     lateness, the CPU that this process used.
+//  5. [Path.Judge] says how far latency may be believed, and whether CPU may be
+//     read at all: an emulation wakes up on somebody's account.
+//
+// Packets of netstack and tun travel in a line per direction, which has delay,
+// jitter, loss, rate and queue; see line.go. The kinds differ in who speaks
+// TCP: two stacks of gVisor in this process, or the kernel in two network
+// namespaces, which is the ground truth. Under netstack and tun a UDP socket is
+// a plain one: no ECN, no segmentation offload, no path MTU discovery.
 //
 // # Turns and flights
 //
@@ -37,5 +57,13 @@
 //   - A Conn under TLS hands out at most one record per Read. What TLS has not
 //     been given yet is therefore known, which is what makes [Trace].Received
 //     and [Conn.Quiet] exact.
-//   - A Model under [testing/synctest] is exact to the nanosecond.
+//   - A Model under [testing/synctest] is exact to the nanosecond. netstack
+//     hangs there.
+//   - A packet's fate is drawn from the seed, its flow and its index in the flow,
+//     so it is the same in every run, whatever else happens. netstack hands out
+//     ports in order for that; with tun they are the kernel's choice, so what is
+//     lost differs from run to run.
+//   - Jitter keeps the order within a flow and not between flows.
+//   - No link needs or changes an address, a route or a name of the system's. What
+//     tun makes has no name and ends with the process, killed or not.
 package wire

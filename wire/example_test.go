@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/originpull/originpull/wire"
 )
@@ -18,4 +19,13 @@ func Example() {
 	// TLS 1.2: full 2, resumed 1
 	// TLS 1.3: full 1, resumed 1
 	// TLS 1.2 has no key-exchange group x25519mlkem768: use another group or version
+}
+
+// A kind that cannot do what is asked names those that can.
+func ExampleLink_Validate() {
+	fmt.Println(wire.Link{Kind: "model", RTT: 50 * time.Millisecond, Loss: 0.01}.Validate())
+	fmt.Println(wire.Link{RTT: 50 * time.Millisecond}.Resolved().Kind)
+	// Output:
+	// link.loss: a model link has none: use netstack or tun
+	// netstack
 }

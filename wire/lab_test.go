@@ -154,30 +154,42 @@ func answer(t testing.TB, conn net.Conn, cfg *tls.Config) {
 // pull makes one connection and one request on it.
 func pull(t testing.TB, d Dialer, at netip.AddrPort, cfg *tls.Config) *Trace {
 	t.Helper()
-	c, err := d.Dial(context.Background(), at)
+	trace, err := pullOnce(t.Context(), d, at, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, trace, err := Handshake(context.Background(), c, cfg)
+	return trace
+}
+
+// pullOnce is pull for any goroutine. Without cfg there is no TLS.
+func pullOnce(ctx context.Context, d Dialer, at netip.AddrPort, cfg *tls.Config) (*Trace, error) {
+	c, err := d.Dial(ctx, at)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	defer func() {
-		if err := conn.Close(); err != nil {
-			t.Error(err)
+	conn, trace := net.Conn(c), Plain(c)
+	if cfg != nil {
+		if conn, trace, err = Handshake(ctx, c, cfg); err != nil {
+			return nil, errors.Join(err, c.Close())
 		}
-	}()
+	}
+	err = ask(conn, trace, c)
+	return trace, errors.Join(err, conn.Close())
+}
+
+// ask makes a request and completes the trace, where there is one, with its
+// reply.
+func ask(conn io.ReadWriter, trace *Trace, c *Conn) error {
 	if _, err := conn.Write(make([]byte, requestSize)); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	response := make([]byte, responseSize+1)
 	n, err := conn.Read(response)
-	if err != nil {
-		t.Fatal(err)
+	if err == nil && n != responseSize {
+		err = fmt.Errorf("%d bytes of the response instead of %d", n, responseSize)
 	}
-	trace.MarkFirstByte(c, time.Now())
-	if n != responseSize {
-		t.Fatalf("%d bytes of the response instead of %d", n, responseSize)
+	if err == nil && trace != nil {
+		trace.MarkFirstByte(c, time.Now())
 	}
-	return trace
+	return err
 }

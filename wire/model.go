@@ -3,7 +3,6 @@ package wire
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -13,8 +12,7 @@ import (
 )
 
 const (
-	defaultMSS      = 1448 // Ethernet's 1500 less IPv4, TCP and timestamps
-	initialSegments = 10   // RFC 6928
+	initialSegments = 10 // RFC 6928
 	firstEphemeral  = 49152
 )
 
@@ -38,22 +36,21 @@ type Model struct {
 // NewModel returns a network in which every pair of addresses is joined by l.
 // It refuses what it cannot model: loss, jitter and rate.
 func NewModel(l Link) (*Model, error) {
-	switch {
-	case l.Kind != "" && l.Kind != "model":
+	if l.Kind == "" {
+		l.Kind = "model"
+	}
+	if l.Kind != "model" {
 		return nil, fmt.Errorf("a model link cannot stand in for kind %q", l.Kind)
-	case l.RTT < 0:
-		return nil, fmt.Errorf("round-trip time %s is negative", l.RTT)
-	case l.InitialWindow < 0 || l.MSS < 0:
-		return nil, errors.New("initial window and MSS must not be negative")
-	case l.Loss != 0 || l.Jitter != 0 || l.Rate != 0:
-		return nil, errors.New("a model link is a stream without packets: it has no loss, jitter or rate")
+	}
+	if err := l.Validate(); err != nil {
+		return nil, err
 	}
 	m := &Model{
 		delay: l.RTT / 2, back: l.RTT - l.RTT/2, window: l.InitialWindow,
 		listeners: map[netip.AddrPort]*modelListener{}, ephemeral: firstEphemeral,
 	}
 	if m.window == 0 {
-		m.window = initialSegments * cmp.Or(l.MSS, defaultMSS)
+		m.window = initialSegments * cmp.Or(l.MSS, cmp.Or(l.MTU, defaultMTU)-headers)
 	}
 	return m, nil
 }

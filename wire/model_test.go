@@ -156,7 +156,7 @@ func TestModelDeadlines(t *testing.T) {
 		must(t, near.SetWriteDeadline(start.Add(rtt/2)))
 		n, err := near.Write(make([]byte, 2*sendBuffer))
 		expect("full buffer", err, rtt/2)
-		if want := sendBuffer + initialSegments*defaultMSS; n != want {
+		if want := sendBuffer + initialSegments*(defaultMTU-headers); n != want {
 			t.Errorf("%d bytes accepted instead of %d", n, want)
 		}
 		must(t, near.Close())

@@ -9,25 +9,14 @@ import (
 	"time"
 )
 
-// Network makes streams: Direct over the kernel, Model in memory.
+// Network makes streams: Direct over the kernel, Model in memory, a Path over
+// whatever kind of link it was opened with.
 type Network interface {
 	// Dial connects from source (zero: the network's choice) to target. Its
 	// result is nil with every error.
 	Dial(ctx context.Context, source netip.Addr, target netip.AddrPort) (net.Conn, error)
 	// Listen accepts what is dialed to at; port 0 chooses a free one.
 	Listen(at netip.AddrPort) (net.Listener, error)
-}
-
-// Link describes the path between edge and origin. Not every network can
-// honour every field; one that cannot refuses it.
-type Link struct {
-	Kind          string        // "direct" or "model"; "": whatever the Link is given to
-	RTT           time.Duration // round-trip time
-	InitialWindow int           // bytes in flight before the first acknowledgement; 0 = 10 × MSS (RFC 6928)
-	MSS           int           // bytes; 0 = 1448, Ethernet's with timestamps
-	Jitter        time.Duration // one-way
-	Loss          float64       // share of packets, per direction
-	Rate          int64         // bits per second; 0 = unlimited
 }
 
 // ErrForeignTarget is wrapped by what Direct returns for an address that is

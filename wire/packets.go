@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// PacketNetwork opens sockets for datagrams. Direct is one; a Model carries
-// streams only.
+// PacketNetwork opens sockets for datagrams. Direct and a Path are; a Model
+// carries streams only.
 type PacketNetwork interface {
 	// OpenPackets opens a socket from source (zero: the network's choice) for
 	// datagrams to target. Its result is nil with every error.
@@ -32,6 +32,15 @@ func (Direct) OpenPackets(source netip.Addr, target netip.AddrPort) (net.PacketC
 	return net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(source, 0)))
 }
 
+// ListenPackets opens a UDP socket at a loopback address. It wraps
+// ErrForeignTarget for any other.
+func (Direct) ListenPackets(at netip.AddrPort) (net.PacketConn, error) {
+	if !at.Addr().Unmap().IsLoopback() {
+		return nil, fmt.Errorf("listening for datagrams on %s: %w", at, ErrForeignTarget)
+	}
+	return net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
+}
+
 // OpenPackets opens a counted socket for datagrams to target.
 func (d Dialer) OpenPackets(ctx context.Context, target netip.AddrPort) (*Packets, error) {
 	if err := context.Cause(ctx); err != nil {
@@ -43,7 +52,7 @@ func (d Dialer) OpenPackets(ctx context.Context, target netip.AddrPort) (*Packet
 	}
 	packets, ok := network.(PacketNetwork)
 	if !ok {
-		return nil, fmt.Errorf("a %T link carries no datagrams: QUIC needs a direct one", network)
+		return nil, errNoDatagrams("model")
 	}
 	opened := time.Now()
 	socket, err := packets.OpenPackets(d.Source, target)

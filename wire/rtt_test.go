@@ -130,3 +130,58 @@ func TestPlainRoundTrips(t *testing.T) {
 		}
 	})
 }
+
+// TestModelIsTheory holds the model to the same table that packets are held
+// to in TestDistance, exactly.
+func TestModelIsTheory(t *testing.T) {
+	rows := 0
+	for _, d := range distanceRows() {
+		if d.quic {
+			continue // a stream carries no datagrams
+		}
+		rows++
+		t.Run(d.name, func(t *testing.T) {
+			if d.plain {
+				plainRoundTrips(t, d)
+				return
+			}
+			d.mutual = true
+			measure(t, d.row)
+		})
+	}
+	if rows != 11 {
+		t.Errorf("%d rows over TCP instead of 11", rows)
+	}
+}
+
+// plainRoundTrips lets a kept connection idle for an hour.
+func plainRoundTrips(t *testing.T, d distanceRow) {
+	synctest.Test(t, func(t *testing.T) {
+		p := openPath(t, Link{Kind: "model", RTT: rtt})
+		at, stop := origin(t, p, target, nil)
+		defer stop()
+		c, err := Dialer{Network: p}.Dial(t.Context(), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		trace := Plain(c)
+		if err := ask(c, trace, c); err != nil {
+			t.Fatal(err)
+		}
+		took := roundTrips{trace.Connect, trace.FirstByte}
+		if d.kept {
+			time.Sleep(time.Hour) // virtual
+			start := time.Now()
+			if err := ask(c, nil, c); err != nil {
+				t.Fatal(err)
+			}
+			took = roundTrips{0, time.Since(start)}
+		}
+		if took.handshake != d.want.handshake*rtt || took.firstByte != d.want.firstByte*rtt {
+			t.Errorf("%+v instead of %+v times %s", took, d.want, rtt)
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -26,6 +26,7 @@ func TestScripts(t *testing.T) {
 			"valid-result": validResult,
 			"waitfile":     waitFile,
 			"alone":        alone,
+			"edit":         edit,
 		},
 		RequireExplicitExec: true,
 	})

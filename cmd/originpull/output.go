@@ -32,16 +32,22 @@ func outputOptions(v *viper.Viper, w io.Writer) (output, error) {
 	if !slices.Contains(formatNames(), o.format) {
 		return o, usage(fmt.Errorf("unknown format %q: it is %s", o.format, strings.Join(formatNames(), ", ")))
 	}
-	switch color := v.GetString("color"); color {
+	var err error
+	o.options, err = colorOption(v.GetString("color"), w)
+	return o, err
+}
+
+// colorOption is whether to print in colour.
+func colorOption(color string, w io.Writer) (report.Options, error) {
+	switch color {
 	case "always":
-		o.options.Color = true
+		return report.Options{Color: true}, nil
 	case "never":
+		return report.Options{}, nil
 	case "auto":
-		o.options.Color = isTerminal(w) && os.Getenv("NO_COLOR") == ""
-	default:
-		return o, usage(fmt.Errorf("unknown color %q: it is auto, always or never", color))
+		return report.Options{Color: isTerminal(w) && os.Getenv("NO_COLOR") == ""}, nil
 	}
-	return o, nil
+	return report.Options{}, usage(fmt.Errorf("unknown color %q: it is auto, always or never", color))
 }
 
 func formatNames() []string {

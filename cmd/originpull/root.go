@@ -32,7 +32,7 @@ a secret header and mTLS.
   originpull doctor              what this machine can measure
 
 Exit codes: 0 pass, 1 the run failed, 2 usage or invalid scenario, 3 an
-expectation or bypass verdict failed, 4 inconclusive.
+expectation, a gate or a bypass verdict failed, 4 inconclusive.
 
 Settings come from flags, then ORIGINPULL_* variables (ORIGINPULL_FORMAT),
 then the file given with --config. Traffic stays on this machine.`

@@ -124,6 +124,9 @@ func runFolder(out, scenario string, now time.Time) (string, error) {
 
 // keep writes result and report, each whole or not at all.
 func keep(folder string, result *results.Result) error {
+	if err := results.Seal(result); err != nil {
+		return fmt.Errorf("keeping the run: %w", err)
+	}
 	err := writeWhole(filepath.Join(folder, resultFile), func(f *os.File) error { return results.Encode(f, result) })
 	if err != nil {
 		return err

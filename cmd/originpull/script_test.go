@@ -92,6 +92,18 @@ func alone(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// edit replaces a text in a file, everywhere.
+func edit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: edit FILE OLD NEW")
+	}
+	text := ts.ReadFile(args[0])
+	if !strings.Contains(text, args[1]) {
+		ts.Fatalf("%s does not contain %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(text, args[1], args[2])), 0o644))
+}
+
 var shown = regexp.MustCompile(`(?m)(?:^|\./cmd/|^\s*\$ )originpull ([a-z]+)`)
 
 // checkCommands checks that every originpull command that a text shows exists.

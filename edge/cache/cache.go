@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"sync"
 	"time"
 )
-
-// markerLife is how long viewers of an object that turned out uncacheable do
-// not wait for each other's fetches. Each such fetch renews it, or stores the
-// object if that has become cacheable.
-const markerLife = 2 * time.Second
 
 // ErrClosed is returned by Serve once the cache is closed, and by fetches that
 // Close cut short.
@@ -21,17 +17,38 @@ var ErrClosed = errors.New("cache is closed")
 // errNoResponse is a fetch that kept its promise neither way.
 var errNoResponse = errors.New("fetch ended with neither response nor error")
 
-// Config bounds a cache. The zero Config is a cache that is off: every request
+// Config is a cache. The zero Config is a cache that is off: every request
 // passes.
 type Config struct {
-	Capacity  int64 // bytes of keys, headers, bodies and bookkeeping; 0 = off
-	MaxObject int64 // greatest object stored, in bytes charged; 0 = Capacity
+	// Capacity is the bound in bytes, of keys, headers, bodies, bookkeeping,
+	// and content on its way into the cache; 0 = off.
+	Capacity  int64
+	MaxObject int64  // greatest object stored, in bytes charged; 0 = Capacity
+	Policy    string // one of Policies(); "" = DefaultPolicy
+
+	// Heuristic is the part of the time since Last-Modified for which a
+	// response without a word on freshness is fresh, at most a day (RFC 9111,
+	// 4.2.2); 0 = never, 0.1 is usual.
+	Heuristic float64
+	// Negative is how long a 404, 405, 410, 414, 500, 501, 502, 503 or 504
+	// without a word on freshness is fresh; 0 = not.
+	Negative time.Duration
+	// StaleIfError is how long past its freshness a response stands in for an
+	// origin that fails (no answer, 500, 502, 503, 504), where it does not say
+	// so itself nor forbids it; 0 = not.
+	StaleIfError time.Duration
+	// ViewerControl obeys a viewer's Cache-Control (no-cache, max-age,
+	// max-stale, min-fresh, only-if-cached) and Pragma: with it any viewer can
+	// make the edge ask the origin. no-store is obeyed in any case.
+	ViewerControl bool
 }
 
 // Request is what the cache reads of a viewer's request. Header keys are in
-// canonical form.
+// canonical form. Nobody may change it until its fetch has ended, which may be
+// after Serve has.
 type Request struct {
-	Method, Host, Path string
+	Tenant             string // whose objects these are; part of the key
+	Method, Host, Path string // Path with its query, byte by byte
 	Header             http.Header
 }
 
@@ -40,37 +57,45 @@ type Request struct {
 type Response struct {
 	Status int
 	Header http.Header
-	Body   []byte
+	Body   []byte // the content, if Stream is nil
+	// Stream is content still to come. Whoever gets the response reads and
+	// closes it; closing it early gives the rest up. An error but io.EOF says
+	// that the content is not whole.
+	Stream io.ReadCloser
+	// Trailer returns the trailer fields once the content is at its end; nil =
+	// there are none.
+	Trailer func() http.Header
 }
+
+// Fetch asks the origin. The request is the viewer's, but with validators of
+// the cache where it has something to validate. A fetch returns as soon as it
+// has the header, and its context lasts until the content is at its end or
+// closed. Interim responses (1xx) are its own affair.
+type Fetch func(ctx context.Context, req *Request) (*Response, error)
 
 // Outcome says where a reply came from.
 type Outcome string
 
-// The outcomes. Fetches started = misses + passes, exactly.
+// The outcomes.
 const (
-	Hit       Outcome = "hit"       // stored and fresh
-	Miss      Outcome = "miss"      // fetched, and cacheable; or the fetch failed
-	Collapsed Outcome = "collapsed" // fetched by another viewer at the same time
-	Pass      Outcome = "pass"      // fetched for this viewer alone
+	Hit         Outcome = "hit"         // stored and fresh
+	Miss        Outcome = "miss"        // fetched, and cacheable; or the fetch failed
+	Collapsed   Outcome = "collapsed"   // fetched by another viewer at the same time
+	Revalidated Outcome = "revalidated" // stored, and confirmed by the origin
+	Stale       Outcome = "stale"       // stored and stale: while revalidating, or because the origin failed
+	Pass        Outcome = "pass"        // fetched for this viewer alone
 )
 
-// Reply is what Serve answers.
-type Reply struct {
-	Response *Response // nil with an error; shared, so never to be changed
-	Outcome  Outcome   // also set with an error
-	// Age is that of a hit, else 0. Whoever sends the response on writes it in
-	// whole seconds over the Age field, which still has the upstream value.
-	Age time.Duration
-}
-
 // Stats counts since New; Entries and Bytes are of now. Each call of Serve is
-// counted once, so Hits + Misses + Collapsed + Passes is the number of calls
-// that ended, those refused with ErrClosed apart.
+// counted once, so that the outcomes sum up to the calls that ended, those
+// refused with ErrClosed apart.
 type Stats struct {
-	Hits, Misses, Collapsed, Passes int64
-	Stored, Evicted                 int64 // objects put in, and pushed out for want of room
-	Entries                         int64 // objects
-	Bytes                           int64 // never above Config.Capacity
+	Hits, Misses, Collapsed, Revalidated, Stale, Passes int64
+
+	Fetches         int64 // asked of the origin, those in the background included
+	Stored, Evicted int64 // objects put in, and pushed out for want of room
+	Entries         int64 // objects
+	Bytes           int64 // with what is on its way; never above Config.Capacity
 }
 
 // Cache is a shared cache in memory. Its methods are safe for concurrent use.
@@ -79,152 +104,58 @@ type Cache struct {
 
 	mu      sync.Mutex
 	store   *store
-	flights map[key]*flight
+	flights map[key][]*flight // that can be joined
+	flying  map[*flight]struct{}
 	stats   Stats // without what the store counts
 	closed  bool
 	running sync.WaitGroup // of the flights
 }
 
-// New returns an empty cache. The error names the field of cfg that is wrong.
+// New returns an empty cache. The error names the fields of cfg that are
+// wrong.
 func New(cfg Config) (*Cache, error) {
-	if cfg.Capacity < 0 {
-		return nil, fmt.Errorf("cache: capacity %d is negative: use 0 to turn the cache off", cfg.Capacity)
+	var wrong []error
+	refuse := func(bad bool, format string, args ...any) {
+		if bad {
+			wrong = append(wrong, fmt.Errorf("cache: "+format, args...))
+		}
 	}
-	if cfg.MaxObject < 0 {
-		return nil, fmt.Errorf("cache: greatest object %d is negative: use 0 for no limit but the capacity", cfg.MaxObject)
-	}
+	refuse(cfg.Capacity < 0, "capacity %d is negative: use 0 to turn the cache off", cfg.Capacity)
+	refuse(cfg.MaxObject < 0, "greatest object %d is negative: use 0 for no limit but the capacity", cfg.MaxObject)
+	refuse(!(cfg.Heuristic >= 0), "heuristic %g is no share: use 0 to turn it off, 0.1 for the usual", cfg.Heuristic)
+	refuse(cfg.Negative < 0, "negative caching for %s: use 0 to turn it off", cfg.Negative)
+	refuse(cfg.StaleIfError < 0, "stale-if-error of %s: use 0 to turn it off", cfg.StaleIfError)
 	if cfg.MaxObject == 0 {
 		cfg.MaxObject = cfg.Capacity
 	}
-	return &Cache{cfg: cfg, store: newStore(cfg.Capacity), flights: make(map[key]*flight)}, nil
-}
-
-// Serve answers req from the cache, or else by fetch.
-//
-// A plain GET that finds nothing fresh shares one fetch with all others for
-// the same object. That fetch runs on with the values of the context of the
-// viewer who began it, but without its deadline or cancellation: it is
-// cancelled when every viewer has left, or on Close. It may therefore outlive
-// the call that passed it. An error reaches everyone who waits and is not
-// stored. An answer that may not be stored is for the beginner alone; the
-// others then fetch for themselves, all at once.
-//
-// Any other request is fetched for its viewer alone, under ctx. The only
-// errors beside fetch's own are ctx's and ErrClosed.
-func (c *Cache) Serve(ctx context.Context, req *Request, fetch func(context.Context) (*Response, error)) (Reply, error) {
-	if c.cfg.Capacity == 0 || req.Method != http.MethodGet {
-		return c.pass(ctx, fetch)
-	}
-	k, now := key{req.Host, req.Path}, time.Now()
-	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
-		return Reply{Outcome: Pass}, ErrClosed
-	}
-	e := c.store.get(k, now)
-	if e != nil && e.response != nil {
-		c.stats.Hits++
-		reply := Reply{Response: e.response, Outcome: Hit, Age: now.Sub(e.born)}
-		c.mu.Unlock()
-		return reply, nil
-	}
-	marked := e != nil
-	if marked || authorized(req) || special(req) {
-		c.mu.Unlock()
-		return c.alone(ctx, req, fetch)
-	}
-	f, following := c.flights[k]
-	if !following {
-		f = c.launch(ctx, k, fetch)
-	}
-	f.viewers++
-	c.mu.Unlock()
-	if following {
-		return c.follow(ctx, f, req, fetch)
-	}
-	return c.lead(ctx, f)
-}
-
-// pass fetches what the cache has no business with.
-func (c *Cache) pass(ctx context.Context, fetch func(context.Context) (*Response, error)) (Reply, error) {
-	c.mu.Lock()
-	closed := c.closed
-	c.mu.Unlock()
-	if closed {
-		return Reply{Outcome: Pass}, ErrClosed
-	}
-	defer c.count(Pass)
-	resp, err := call(ctx, fetch)
-	return Reply{Response: resp, Outcome: Pass}, err
-}
-
-// alone fetches for one viewer and stores what may be stored.
-func (c *Cache) alone(ctx context.Context, req *Request, fetch func(context.Context) (*Response, error)) (Reply, error) {
-	reply := Reply{Outcome: Pass}
-	defer func() { c.count(reply.Outcome) }()
-	start := time.Now()
-	resp, err := call(ctx, fetch)
+	s, err := newStore(cfg.Capacity, cfg.Policy)
 	if err != nil {
-		return reply, err
+		wrong = append(wrong, fmt.Errorf("cache: %w", err))
 	}
-	reply.Response = resp
-	if special(req) {
-		return reply, nil
+	if len(wrong) > 0 {
+		return nil, errors.Join(wrong...)
 	}
-	k := key{req.Host, req.Path}
-	if c.keep(k, resp, kept{start: start, credentials: authorized(req)}) {
-		reply.Outcome = Miss
-	}
-	return reply, nil
+	return &Cache{cfg: cfg, store: s, flights: make(map[key][]*flight), flying: make(map[*flight]struct{})}, nil
 }
 
-func call(ctx context.Context, fetch func(context.Context) (*Response, error)) (*Response, error) {
-	resp, err := fetch(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if resp == nil {
-		return nil, errNoResponse
-	}
-	return resp, nil
-}
-
-// kept is how a response was come by.
-type kept struct {
-	start       time.Time // when its fetch began
-	credentials bool      // its request carried some
-}
-
-// keep stores resp if it may be stored, and else a marker that it may not. It
-// reports whether it may: then it may also be shared, even if it is too large
-// to be stored. An answer to credentials leaves no marker, because it says
-// nothing of what others get.
-func (c *Cache) keep(k key, resp *Response, how kept) bool {
-	now := time.Now()
-	age := initialAge(resp, now.Sub(how.start))
-	left := lifetime(resp, how.credentials) - age
+// Purge forgets all that is stored under the key of req, in every variant, and
+// what is on its way there. It reports whether there was a response.
+func (c *Cache) Purge(req *Request) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if left <= 0 {
-		if !how.credentials {
-			c.store.put(&entry{key: k, expires: now.Add(markerLife)})
-		}
-		return false
-	}
-	e := &entry{key: k, response: resp, born: now.Add(-age), expires: now.Add(left)}
-	if sizeOf(e) > c.cfg.MaxObject {
-		c.store.delete(k)
-		return true
-	}
-	if c.store.put(e) {
-		c.stats.Stored++
-	}
-	return true
+	return c.invalidate(keyOf(req))
 }
+
+func keyOf(req *Request) key { return key{req.Tenant, req.Host, req.Path} }
 
 func (c *Cache) count(o Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.counted(o)
+}
+
+// counted counts a call; the caller holds c.mu.
+func (c *Cache) counted(o Outcome) {
 	switch o {
 	case Hit:
 		c.stats.Hits++
@@ -232,6 +163,10 @@ func (c *Cache) count(o Outcome) {
 		c.stats.Misses++
 	case Collapsed:
 		c.stats.Collapsed++
+	case Revalidated:
+		c.stats.Revalidated++
+	case Stale:
+		c.stats.Stale++
 	case Pass:
 		c.stats.Passes++
 	}
@@ -242,7 +177,8 @@ func (c *Cache) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	stats := c.stats
-	stats.Evicted, stats.Entries, stats.Bytes = c.store.evicted, int64(c.store.objects), c.store.bytes
+	stats.Evicted, stats.Entries = c.store.evicted, int64(c.store.objects)
+	stats.Bytes = c.store.bytes + c.store.coming
 	return stats
 }
 
@@ -251,7 +187,7 @@ func (c *Cache) Stats() Stats {
 func (c *Cache) Close() {
 	c.mu.Lock()
 	c.closed = true
-	for _, f := range c.flights {
+	for f := range c.flying {
 		f.cancel(ErrClosed)
 	}
 	c.mu.Unlock()

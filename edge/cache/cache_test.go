@@ -39,10 +39,10 @@ func ok(lines ...string) *Response {
 	return &Response{Status: http.StatusOK, Header: header(lines...), Body: []byte("body")}
 }
 
-type fetchFunc = func(context.Context) (*Response, error)
+type fetchFunc = Fetch
 
 func answer(r *Response) fetchFunc {
-	return func(context.Context) (*Response, error) { return r, nil }
+	return func(context.Context, *Request) (*Response, error) { return r, nil }
 }
 
 func serve(t *testing.T, c *Cache, req *Request, fetch fetchFunc) Reply {
@@ -69,7 +69,7 @@ func TestWhatIsStored(t *testing.T) {
 		{"s-maxage=0 over max-age", get(), ok("Cache-Control: max-age=60, s-maxage=0"), Pass, Pass},
 		{"nothing explicit", get(), ok(), Pass, Pass},
 		{"public alone", get(), ok("Cache-Control: public"), Pass, Pass},
-		{"Expires alone", get(), ok("Expires: Tue, 01 Jan 2999 00:00:00 GMT"), Pass, Pass},
+		{"Expires alone", get(), ok("Expires: Tue, 01 Jan 2999 00:00:00 GMT"), Miss, Hit},
 		{"max-age=0", get(), ok("Cache-Control: max-age=0"), Pass, Pass},
 		{"negative", get(), ok("Cache-Control: max-age=-60"), Pass, Pass},
 		{"garbage", get(), ok("Cache-Control: max-age=60 s"), Pass, Pass},
@@ -77,11 +77,12 @@ func TestWhatIsStored(t *testing.T) {
 		{"duplicate, one stale", get(), ok("Cache-Control: max-age=60", "Cache-Control: max-age=0"), Pass, Pass},
 		{"no-store", get(), ok("Cache-Control: max-age=60, no-store"), Pass, Pass},
 		{"private", get(), ok("Cache-Control: max-age=60, private"), Pass, Pass},
-		{"private of a field", get(), ok(`Cache-Control: max-age=60, private="set-cookie"`), Pass, Pass},
+		{"private of a field", get(), ok(`Cache-Control: max-age=60, private="set-cookie"`), Miss, Hit},
 		{"no-cache", get(), ok("Cache-Control: max-age=60, no-cache"), Pass, Pass},
-		{"no-cache of a field", get(), ok(`Cache-Control: max-age=60, no-cache="set-cookie"`), Pass, Pass},
+		{"no-cache of a field", get(), ok(`Cache-Control: max-age=60, no-cache="set-cookie"`), Miss, Hit},
 		{"unknown directive", get(), ok("Cache-Control: max-age=60, immutable, x=y"), Miss, Hit},
-		{"Vary", get(), ok("Cache-Control: max-age=60", "Vary: Accept"), Pass, Pass},
+		{"Vary", get(), ok("Cache-Control: max-age=60", "Vary: Accept"), Miss, Hit},
+		{"Vary of all", get(), ok("Cache-Control: max-age=60", "Vary: Accept, *"), Pass, Pass},
 		{"Age below", get(), ok("Cache-Control: max-age=60", "Age: 59"), Miss, Hit},
 		{"Age at the end", get(), ok("Cache-Control: max-age=60", "Age: 60"), Pass, Pass},
 		{"Age too great to count", get(), ok("Cache-Control: max-age=60", "Age: 99999999999999999999"), Pass, Pass},
@@ -93,20 +94,21 @@ func TestWhatIsStored(t *testing.T) {
 		{"206", get(), status(206), Pass, Pass},
 		{"300", get(), status(300), Miss, Hit},
 		{"301", get(), status(301), Miss, Hit},
-		{"302", get(), status(302), Pass, Pass},
+		{"302", get(), status(302), Miss, Hit},
 		{"304", get(), status(304), Pass, Pass},
 		{"404", get(), status(404), Miss, Hit},
 		{"410", get(), status(410), Miss, Hit},
-		{"500", get(), status(500), Pass, Pass},
+		{"500", get(), status(500), Miss, Hit},
 
 		{"credentials", get("Authorization: x"), fresh, Pass, Pass},
 		{"credentials, public", get("Authorization: x"), ok("Cache-Control: max-age=60, public"), Miss, Hit},
 		{"credentials, s-maxage", get("Authorization: x"), ok("Cache-Control: s-maxage=60"), Miss, Hit},
 		{"credentials, must-revalidate", get("Authorization: x"), ok("Cache-Control: max-age=60, must-revalidate"), Miss, Hit},
 		{"credentials, public and private", get("Authorization: x"), ok("Cache-Control: max-age=60, public, private"), Pass, Pass},
-		{"credentials and a range", get("Authorization: x", "Range: bytes=0-1"), ok("Cache-Control: max-age=60, public"), Pass, Pass},
-		{"range", get("Range: bytes=0-1"), fresh, Pass, Pass},
-		{"validation", get(`If-None-Match: "1"`), fresh, Pass, Pass},
+		{"credentials and a range", get("Authorization: x", "Range: bytes=9-1"), ok("Cache-Control: max-age=60, public"), Miss, Hit},
+		{"range that the origin ignores", get("Range: bytes=9-1"), fresh, Miss, Hit},
+		{"validation", get(`If-None-Match: "1"`), fresh, Miss, Hit},
+		{"condition for the origin", get(`If-Match: "1"`), fresh, Pass, Pass},
 		{"request no-store", get("Cache-Control: no-store"), fresh, Pass, Pass},
 		{"request no-cache", get("Cache-Control: no-cache"), fresh, Miss, Hit},
 		{"HEAD", &Request{Method: "HEAD", Host: "a.test", Path: "/x"}, fresh, Pass, Pass},
@@ -130,7 +132,7 @@ func TestWhatIsStored(t *testing.T) {
 func TestFreshUntilItsLifetimeEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTestCache(t, Config{Capacity: 1 << 16})
-		slow := func(context.Context) (*Response, error) {
+		slow := func(context.Context, *Request) (*Response, error) {
 			time.Sleep(2 * time.Second) // the way counts as age
 			return ok("Cache-Control: max-age=60", "Age: 18"), nil
 		}
@@ -199,7 +201,7 @@ func TestObjectsChange(t *testing.T) {
 		}
 		// Credentials say nothing of what others get: no marker.
 		serve(t, c, &Request{Method: "GET", Host: "a", Path: "/", Header: header("Authorization: x")}, answer(private))
-		if e := c.store.get(key{"a", "/"}, time.Now()); e != nil {
+		if o := c.store.index[key{"", "a", "/"}]; o != nil {
 			t.Error("an answer to credentials left a marker")
 		}
 	})
@@ -212,7 +214,7 @@ func TestOff(t *testing.T) {
 			t.Errorf("outcome %s", reply.Outcome)
 		}
 	}
-	if got, want := c.Stats(), (Stats{Passes: 2}); got != want {
+	if got, want := c.Stats(), (Stats{Passes: 2, Fetches: 2}); got != want {
 		t.Errorf("stats %+v, want %+v", got, want)
 	}
 }
@@ -221,7 +223,7 @@ func TestErrorsAreNotStored(t *testing.T) {
 	c := newTestCache(t, Config{Capacity: 1 << 16})
 	refused := errors.New("refused")
 	for _, request := range []*Request{get(), get("Range: bytes=0-1"), {Method: "POST"}} {
-		_, err := c.Serve(t.Context(), request, func(context.Context) (*Response, error) { return ok(), refused })
+		_, err := c.Serve(t.Context(), request, func(context.Context, *Request) (*Response, error) { return ok(), refused })
 		if !errors.Is(err, refused) {
 			t.Errorf("%s: error %v", request.Method, err)
 		}
@@ -230,7 +232,7 @@ func TestErrorsAreNotStored(t *testing.T) {
 			t.Errorf("%s without response: error %v", request.Method, err)
 		}
 	}
-	if got, want := c.Stats(), (Stats{Misses: 2, Passes: 4}); got != want {
+	if got, want := c.Stats(), (Stats{Misses: 2, Passes: 4, Fetches: 6}); got != want {
 		t.Errorf("stats %+v, want %+v", got, want)
 	}
 	if reply := serve(t, c, get(), answer(ok("Cache-Control: max-age=60"))); reply.Outcome != Miss {
@@ -247,35 +249,67 @@ func TestConfigRefusals(t *testing.T) {
 }
 
 func TestHitAllocatesNothing(t *testing.T) {
-	c := newTestCache(t, Config{Capacity: 1 << 16})
-	request, fetch := get(), answer(ok("Cache-Control: max-age=60"))
-	serve(t, c, request, fetch)
-	allocations := testing.AllocsPerRun(1000, func() {
-		if reply, err := c.Serve(t.Context(), request, fetch); err != nil || reply.Outcome != Hit {
-			t.Fatalf("%s, error %v", reply.Outcome, err)
+	for _, policy := range Policies() {
+		for _, vary := range []string{"X-None", "Accept-Encoding, Accept"} {
+			c := newTestCache(t, Config{Capacity: 1 << 16, Policy: policy})
+			request := get("Accept-Encoding: gzip, br", "Accept: */*", "Cache-Control: max-age=0", "Authorization: x")
+			fetch := answer(ok("Cache-Control: max-age=60, public", "Vary: "+vary))
+			serve(t, c, request, fetch)
+			ctx := t.Context()
+			allocations := testing.AllocsPerRun(1000, func() {
+				if reply, err := c.Serve(ctx, request, fetch); err != nil || reply.Outcome != Hit {
+					t.Fatalf("%s, error %v", reply.Outcome, err)
+				}
+			})
+			if allocations != 0 {
+				t.Errorf("%s, Vary: %s: %v allocations per hit", policy, vary, allocations)
+			}
 		}
-	})
-	if allocations != 0 {
-		t.Errorf("%v allocations per hit", allocations)
 	}
 }
 
+// BenchmarkHit is a fresh hit among 10,000 objects: at most 300 ns and no
+// allocation, as a rule that no test holds because it is a time.
 func BenchmarkHit(b *testing.B) {
-	c := newTestCache(b, Config{Capacity: 64 << 20})
-	fetch := answer(ok("Cache-Control: max-age=86400"))
+	for _, policy := range Policies() {
+		b.Run(policy, func(b *testing.B) {
+			benchmarkServe(b, Config{Capacity: 64 << 20, Policy: policy}, nil, "max-age=86400")
+		})
+	}
+	browser := header("Accept: */*", "Accept-Encoding: gzip, br", "Accept-Language: en", "User-Agent: x", "Cookie: a=b")
+	b.Run("browser", func(b *testing.B) { benchmarkServe(b, Config{Capacity: 64 << 20}, browser, "max-age=86400") })
+}
+
+// BenchmarkPass is what a cache costs that is off, or that may not store.
+func BenchmarkPass(b *testing.B) {
+	b.Run("off", func(b *testing.B) { benchmarkServe(b, Config{}, nil, "max-age=86400") })
+	b.Run("private", func(b *testing.B) { benchmarkServe(b, Config{Capacity: 64 << 20}, nil, "private") })
+}
+
+func benchmarkServe(b *testing.B, cfg Config, h http.Header, control string) {
+	c := newTestCache(b, cfg)
+	fetch := answer(ok("Cache-Control: " + control))
 	requests := make([]*Request, 10000)
 	for i := range requests {
-		requests[i] = &Request{Method: http.MethodGet, Host: "a.test", Path: fmt.Sprintf("/object/%d", i)}
+		requests[i] = &Request{Method: http.MethodGet, Host: "a.test", Path: fmt.Sprintf("/object/%d", i), Header: h}
 		if _, err := c.Serve(b.Context(), requests[i], fetch); err != nil {
 			b.Fatal(err)
 		}
 	}
+	ctx := b.Context()
+	want := c.Stats().Hits
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
-		if reply, err := c.Serve(b.Context(), requests[i%len(requests)], fetch); err != nil || reply.Outcome != Hit {
-			b.Fatal(reply.Outcome, err)
+		if _, err := c.Serve(ctx, requests[i%len(requests)], fetch); err != nil {
+			b.Fatal(err)
 		}
 		i++
+	}
+	if strings.HasPrefix(b.Name(), "BenchmarkHit") {
+		want += int64(i)
+	}
+	if got := c.Stats().Hits; got != want {
+		b.Errorf("%d hits, want %d", got, want)
 	}
 }

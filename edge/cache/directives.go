@@ -9,25 +9,35 @@ import (
 // maxDelta caps ages and lifetimes that do not fit (RFC 9111, 1.2.2: 2^31).
 const maxDelta = math.MaxInt32 * time.Second
 
-// directives is what a shared cache reads in a Cache-Control field. Unknown
-// directives leave no trace.
+// directives is what a shared cache reads in a Cache-Control field of a
+// request or a response. Unknown directives leave no trace.
 type directives struct {
 	noStore, noCache, private, public, mustRevalidate bool
+	proxyRevalidate, mustUnderstand, onlyIfCached     bool
 
-	// maxAge and sMaxAge are absent when negative. A value that is no number
-	// counts as 0, and of several values the least: stale, never fresh.
-	maxAge, sMaxAge time.Duration
+	// noCacheFields and privateFields are the comma-separated fields that a
+	// qualified no-cache or private is about; the flags above are for the
+	// unqualified ones.
+	noCacheFields, privateFields string
+
+	// Spans are absent when negative. A value that is no number counts as 0,
+	// and of several values the least: stale, never fresh.
+	maxAge, sMaxAge, whileRevalidate, ifError, minFresh time.Duration
+	// maxStale is what a request tolerates beyond freshness; without a value,
+	// maxDelta. Absent, and for a value that is no number, it is 0.
+	maxStale time.Duration
 	// malformed: the field does not follow the grammar, so that nothing it
 	// seems to allow may be relied on.
 	malformed bool
 }
 
+// unsaid are the directives of a message without any.
+var unsaid = directives{maxAge: -1, sMaxAge: -1, whileRevalidate: -1, ifError: -1, minFresh: -1}
+
 // parseCacheControl reads the values of a Cache-Control field. It never fails:
-// whatever is doubtful is read the stricter way. A no-cache or private with a
-// list of fields counts for the whole response, because no single fields are
-// ever withheld here.
+// whatever is doubtful is read the stricter way.
 func parseCacheControl(values []string) directives {
-	d := directives{maxAge: -1, sMaxAge: -1}
+	d := unsaid
 	for _, value := range values {
 		d.parse(value)
 	}
@@ -68,21 +78,69 @@ func (d *directives) parse(rest string) {
 
 func (d *directives) apply(name, argument string, present bool) {
 	switch name {
-	case "no-store":
-		d.noStore = true
 	case "no-cache":
-		d.noCache = true
+		qualify(&d.noCache, &d.noCacheFields, argument)
 	case "private":
-		d.private = true
-	case "public":
-		d.public = d.public || !present // public=x is another, unknown directive
-	case "must-revalidate":
-		d.mustRevalidate = d.mustRevalidate || !present
+		qualify(&d.private, &d.privateFields, argument)
 	case "max-age":
 		d.maxAge = stricter(d.maxAge, argument)
 	case "s-maxage":
 		d.sMaxAge = stricter(d.sMaxAge, argument)
+	case "stale-while-revalidate":
+		d.whileRevalidate = stricter(d.whileRevalidate, argument)
+	case "stale-if-error":
+		d.ifError = stricter(d.ifError, argument)
+	case "min-fresh":
+		d.minFresh = stricter(d.minFresh, argument)
+	case "max-stale":
+		d.maxStale, _ = parseDelta(argument)
+		if !present {
+			d.maxStale = maxDelta
+		}
+	case "no-store": // with an argument too, to be on the safe side
+		d.noStore = true
+	default:
+		if !present { // with an argument it would be another, unknown directive
+			d.flag(name)
+		}
 	}
+}
+
+func (d *directives) flag(name string) {
+	switch name {
+	case "public":
+		d.public = true
+	case "must-revalidate":
+		d.mustRevalidate = true
+	case "proxy-revalidate":
+		d.proxyRevalidate = true
+	case "must-understand":
+		d.mustUnderstand = true
+	case "only-if-cached":
+		d.onlyIfCached = true
+	}
+}
+
+// qualify takes in a directive that is about the fields it lists or, without
+// a list that holds together, about the whole response.
+func qualify(whole *bool, fields *string, argument string) {
+	listed := false
+	for field := range strings.SplitSeq(argument, ",") {
+		field = strings.Trim(field, " \t")
+		if field == "" {
+			continue
+		}
+		if tokenLength(field) != len(field) {
+			*whole = true
+			return
+		}
+		if *fields != "" {
+			*fields += ","
+		}
+		*fields += field
+		listed = true
+	}
+	*whole = *whole || !listed
 }
 
 func stricter(known time.Duration, argument string) time.Duration {

@@ -22,10 +22,17 @@ func TestParseCacheControl(t *testing.T) {
 		{[]string{",, public ,\t, max-age=1,"}, directives{public: true, maxAge: time.Second, sMaxAge: absent}},
 		{[]string{"public", "max-age=1"}, directives{public: true, maxAge: time.Second, sMaxAge: absent}},
 		{[]string{"no-store, no-cache, private, must-revalidate"}, directives{noStore: true, noCache: true, private: true, mustRevalidate: true, maxAge: absent, sMaxAge: absent}},
-		{[]string{`private="set-cookie, x", no-cache="a"`}, directives{private: true, noCache: true, maxAge: absent, sMaxAge: absent}},
+		{[]string{`private="set-cookie, x", no-cache="a"`}, directives{privateFields: "set-cookie,x", noCacheFields: "a", maxAge: absent, sMaxAge: absent}},
+		{[]string{`private="", no-cache="a,;"`}, directives{private: true, noCacheFields: "a", noCache: true, maxAge: absent, sMaxAge: absent}},
+		{[]string{`no-cache="a", no-cache, private=b`}, directives{noCacheFields: "a", noCache: true, privateFields: "b", maxAge: absent, sMaxAge: absent}},
 		{[]string{"public=yes, must-revalidate=1"}, directives{maxAge: absent, sMaxAge: absent}},
-		{[]string{`x="no-store, private", stale-while-revalidate=5, immutable`}, directives{maxAge: absent, sMaxAge: absent}},
+		{[]string{`x="no-store, private", stale-while-revalidate=5, immutable`}, directives{whileRevalidate: 5 * time.Second, maxAge: absent, sMaxAge: absent}},
 		{[]string{"xmax-age=60, max-age-x=60"}, directives{maxAge: absent, sMaxAge: absent}},
+
+		{[]string{"stale-if-error=5, stale-if-error=3, stale-while-revalidate=7"}, directives{ifError: 3 * time.Second, whileRevalidate: 7 * time.Second, maxAge: absent, sMaxAge: absent}},
+		{[]string{"proxy-revalidate, must-understand, only-if-cached"}, directives{proxyRevalidate: true, mustUnderstand: true, onlyIfCached: true, maxAge: absent, sMaxAge: absent}},
+		{[]string{"max-stale, min-fresh=4"}, directives{maxStale: maxDelta, minFresh: 4 * time.Second, maxAge: absent, sMaxAge: absent}},
+		{[]string{"max-stale=x"}, directives{maxAge: absent, sMaxAge: absent}},
 
 		{[]string{"max-age=60, max-age=5"}, directives{maxAge: 5 * time.Second, sMaxAge: absent}},
 		{[]string{"s-maxage=5", "s-maxage=60"}, directives{maxAge: absent, sMaxAge: 5 * time.Second}},
@@ -55,6 +62,11 @@ func TestParseCacheControl(t *testing.T) {
 		{[]string{`x="open\`}, directives{maxAge: absent, sMaxAge: absent, malformed: true}},
 		{[]string{"max-age=1\x00"}, directives{maxAge: time.Second, sMaxAge: absent, malformed: true}},
 	} {
+		for _, span := range []*time.Duration{&c.want.whileRevalidate, &c.want.ifError, &c.want.minFresh} {
+			if *span == 0 {
+				*span = absent
+			}
+		}
 		if got := parseCacheControl(c.values); got != c.want {
 			t.Errorf("%q:\n got %+v\nwant %+v", c.values, got, c.want)
 		}

@@ -16,7 +16,7 @@ func Example() {
 		return
 	}
 	defer c.Close()
-	origin := func(context.Context) (*cache.Response, error) {
+	origin := func(context.Context, *cache.Request) (*cache.Response, error) {
 		return &cache.Response{
 			Status: http.StatusOK,
 			Header: http.Header{"Cache-Control": {"max-age=60"}},

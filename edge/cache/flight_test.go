@@ -15,7 +15,7 @@ const fetchTime = 100 * time.Millisecond
 // slowly answers with response after fetchTime, or when its context ends, and
 // counts.
 func slowly(fetches *atomic.Int64, response *Response, err error) fetchFunc {
-	return func(ctx context.Context) (*Response, error) {
+	return func(ctx context.Context, _ *Request) (*Response, error) {
 		fetches.Add(1)
 		select {
 		case <-time.After(fetchTime):
@@ -76,7 +76,7 @@ func TestColdBurstIsOneFetch(t *testing.T) {
 				t.Fatal("a viewer got another response")
 			}
 		}
-		want := Stats{Misses: 1, Collapsed: 999, Stored: 1, Entries: 1, Bytes: c.store.bytes}
+		want := Stats{Fetches: 1, Misses: 1, Collapsed: 999, Stored: 1, Entries: 1, Bytes: c.store.bytes}
 		if got := c.Stats(); got != want {
 			t.Errorf("stats %+v, want %+v", got, want)
 		}
@@ -137,7 +137,7 @@ func TestAllLeaveFetchStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTestCache(t, Config{Capacity: 1 << 16})
 		stopped := make(chan error, 1)
-		slowToStop := func(ctx context.Context) (*Response, error) {
+		slowToStop := func(ctx context.Context, _ *Request) (*Response, error) {
 			<-ctx.Done()
 			stopped <- ctx.Err()
 			time.Sleep(fetchTime)
@@ -225,7 +225,7 @@ func TestFetchKeepsTheLeadersValues(t *testing.T) {
 	c := newTestCache(t, Config{Capacity: 1 << 16})
 	ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), name{}, "v"), time.Hour)
 	defer cancel()
-	_, err := c.Serve(ctx, get(), func(ctx context.Context) (*Response, error) {
+	_, err := c.Serve(ctx, get(), func(ctx context.Context, _ *Request) (*Response, error) {
 		if _, limited := ctx.Deadline(); limited || ctx.Value(name{}) != "v" {
 			t.Errorf("deadline %t, value %v", limited, ctx.Value(name{}))
 		}
@@ -240,7 +240,7 @@ func TestFetchKeepsTheLeadersValues(t *testing.T) {
 // viewers waiting for ever.
 func TestFetchThatNeverReturns(t *testing.T) {
 	c := newTestCache(t, Config{Capacity: 1 << 16})
-	_, err := c.Serve(t.Context(), get(), func(context.Context) (*Response, error) {
+	_, err := c.Serve(t.Context(), get(), func(context.Context, *Request) (*Response, error) {
 		runtime.Goexit()
 		return nil, nil
 	})
@@ -256,9 +256,9 @@ func TestClose(t *testing.T) {
 		fetch := slowly(&fetches, ok("Cache-Control: max-age=60"), nil)
 		waiting := make(chan served, 1)
 		go func() {
-			reply, err := c.Serve(t.Context(), get(), func(ctx context.Context) (*Response, error) {
+			reply, err := c.Serve(t.Context(), get(), func(ctx context.Context, _ *Request) (*Response, error) {
 				defer ended.Add(1)
-				return fetch(ctx)
+				return fetch(ctx, nil)
 			})
 			waiting <- served{reply: reply, err: err}
 		}()

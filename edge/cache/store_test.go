@@ -12,7 +12,7 @@ import (
 )
 
 func TestLeastRecentlyUsedLeavesFirst(t *testing.T) {
-	one := sizeOf(&entry{key: key{"a.test", "/0"}, response: ok("Cache-Control: max-age=60")})
+	one := sizeOf(key{"", "a.test", "/0"}, &entry{response: ok("Cache-Control: max-age=60")})
 	c := newTestCache(t, Config{Capacity: 3 * one})
 	pull := func(path string) Outcome {
 		request := &Request{Method: http.MethodGet, Host: "a.test", Path: path}
@@ -41,7 +41,7 @@ func TestLeastRecentlyUsedLeavesFirst(t *testing.T) {
 			t.Errorf("step %d, %s: %s, want %s", i, step.path, got, step.want)
 		}
 	}
-	want := Stats{Hits: 7, Misses: 7, Stored: 7, Evicted: 4, Entries: 3, Bytes: 3 * one}
+	want := Stats{Hits: 7, Misses: 7, Fetches: 7, Stored: 7, Evicted: 4, Entries: 3, Bytes: 3 * one}
 	if got := c.Stats(); got != want {
 		t.Errorf("stats %+v, want %+v", got, want)
 	}
@@ -49,9 +49,14 @@ func TestLeastRecentlyUsedLeavesFirst(t *testing.T) {
 
 func TestSizeCountsEverything(t *testing.T) {
 	body := make([]byte, 10, 100)
-	e := &entry{key: key{"host", "/path"}, response: &Response{Header: header("Ab: 123", "Ab: 4", "C: "), Body: body}}
-	want := int64(entryCost + len("host") + len("/path") + len("Ab") + len("C") + 3*fieldCost + len("1234") + 100)
-	if got := sizeOf(e); got != want {
+	trailer := header("T: 12")
+	e := &entry{
+		response: &Response{Header: header("Ab: 123", "Ab: 4", "C: "), Body: body, Trailer: func() http.Header { return trailer }},
+		variant:  variantOf([]string{"Vv"}, header("Vv: v, w")),
+	}
+	want := int64(entryCost + len("t") + len("host") + len("/path") + len("Ab") + len("C") + 2*fieldCost + 3*lineCost + len("1234") + 100 +
+		fieldCost + len("Vv") + len("v, w") + len("v,w") + fieldCost + lineCost + len("T") + len("12"))
+	if got := sizeOf(key{"t", "host", "/path"}, e); got != want {
 		t.Errorf("%d bytes, want %d", got, want)
 	}
 }
@@ -63,22 +68,30 @@ func audit(t *testing.T, c *Cache) {
 	defer c.mu.Unlock()
 	s := c.store
 	var bytes int64
-	objects, linked := 0, 0
-	for e := s.ring.newer; e != &s.ring; e = e.newer {
-		linked++
-		bytes += sizeOf(e)
-		if e.response != nil {
-			objects++
-		}
-		if s.entries[e.key] != e || e.newer.older != e {
-			t.Fatalf("entry %v is linked and not in the map", e.key)
+	objects := 0
+	count := func(k key, e *entry) {
+		bytes += sizeOf(k, e)
+		if e.object != s.index[k] || e.entry != e {
+			t.Fatalf("an entry of %v belongs elsewhere", k)
 		}
 	}
-	if bytes != s.bytes || objects != s.objects || linked != len(s.entries) {
-		t.Fatalf("found %d bytes, %d objects, %d entries; counted %d, %d, %d", bytes, objects, linked, s.bytes, s.objects, len(s.entries))
+	for k, o := range s.index {
+		objects += len(o.entries)
+		for _, e := range o.entries {
+			count(k, e)
+		}
+		if o.marker != nil {
+			count(k, o.marker)
+		}
+		if len(o.entries) == 0 && o.marker == nil {
+			t.Fatalf("nothing is known of %v", k)
+		}
 	}
-	if bytes > c.cfg.Capacity {
-		t.Fatalf("%d bytes in a cache of %d", bytes, c.cfg.Capacity)
+	if bytes != s.bytes || objects != s.objects {
+		t.Fatalf("found %d bytes, %d objects; counted %d, %d", bytes, objects, s.bytes, s.objects)
+	}
+	if bytes+s.coming > c.cfg.Capacity || s.coming < 0 {
+		t.Fatalf("%d bytes and %d on the way in a cache of %d", bytes, s.coming, c.cfg.Capacity)
 	}
 }
 

@@ -20,6 +20,15 @@ type Config struct {
 	HandshakeTimeout time.Duration // of TLS, or QUIC; 0 = 5 s
 	ResponseTimeout  time.Duration // from the request's first byte to the response's last; 0 = 30 s
 	MaxBody          int64         // bytes of a response's content; 0 = 64 MiB
+
+	MaxAge      time.Duration // since it was connected; an older connection takes no more requests; 0 = no limit
+	MaxUses     int           // requests on one connection; 0 = no limit
+	Order       Order         // which idle connection is used next; "" = LIFO
+	Prewarm     int           // connections that Pool.Prewarm makes
+	MaxWaiting  int           // requests that wait for MaxConnections, per lane; one more fails at once; 0 = no limit
+	WaitTimeout time.Duration // of such a wait; 0 = as long as the request's context
+	Retry       Retry
+	Circuit     Circuit
 }
 
 // DefaultDialTimeout is Config.DialTimeout where that is 0.
@@ -40,6 +49,9 @@ func (c Config) validate() error {
 		{"dial timeout", c.DialTimeout},
 		{"handshake timeout", c.HandshakeTimeout},
 		{"response timeout", c.ResponseTimeout},
+		{"maximum age", c.MaxAge},
+		{"wait timeout", c.WaitTimeout},
+		{"time that a circuit is open", c.Circuit.Open},
 	} {
 		if d.value < 0 {
 			return fmt.Errorf("pool: %s %s is negative", d.name, d.value)
@@ -47,6 +59,23 @@ func (c Config) validate() error {
 	}
 	if c.MaxConnections < 0 {
 		return fmt.Errorf("pool: at most %d connections: use 0 for no limit", c.MaxConnections)
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{
+		{"maximum of uses", c.MaxUses},
+		{"number of connections made beforehand", c.Prewarm},
+		{"maximum of waiting requests", c.MaxWaiting},
+		{"number of attempts", c.Retry.Attempts},
+		{"number of failures that open the circuit", c.Circuit.Failures},
+	} {
+		if n.value < 0 {
+			return fmt.Errorf("pool: the %s is %d: it cannot be negative", n.name, n.value)
+		}
+	}
+	if c.Order != "" && c.Order != LIFO && c.Order != FIFO {
+		return fmt.Errorf("pool: unknown order %q: use lifo or fifo", c.Order)
 	}
 	if c.MaxBody < 0 {
 		return errors.New("pool: the limit of a response's content is negative")
@@ -83,7 +112,7 @@ type Stage string
 // The stages of an exchange.
 const (
 	StageNone Stage = ""     // it did not fail
-	StageWait Stage = "wait" // no connection became free
+	StageWait Stage = "wait" // no connection became free, or the circuit is open
 	StageTCP  Stage = "tcp"  // TCP connect
 	StageTLS  Stage = "tls"  // the handshake, that of QUIC included, or an alert instead of a response
 	StageHTTP Stage = "http" // the request or the response
@@ -91,8 +120,8 @@ const (
 
 // Exchange is what one call of Do did.
 type Exchange struct {
-	Reused        bool          // the connection had carried a request before
-	Retried       bool          // a reused connection was stale, or refused the request unseen; this is about the second attempt
+	Reused        bool          // the connection was there: made for another request, or beforehand
+	Retried       bool          // an attempt came to nothing (see Retry); this is about the last
 	Wait          time.Duration // for Config.MaxConnections; over h2, for a dial of another's too
 	Start         time.Time     // when Do was called
 	FirstByte     time.Time     // of the response (over h2, of its first HEADERS frame); zero without one

@@ -25,9 +25,13 @@ type conn struct {
 	h3            *h3Line // in place of wire, tls and stream: nil until shaken hands
 	resumed       bool
 	local, remote netip.AddrPort
+	made          time.Time
+	uses          int64       // requests sent; its user's, or over HTTP/2 the pool's lock's
+	early         *wire.Trace // of a connection made beforehand, unless it was refused; guarded by the pool's lock
+	handed        int64       // bytes that TLS was given of it, tickets included, when poll has read
+	tallied       int64       // of early.Received
 
-	out []byte
-	in  reader
+	in reader
 
 	h2 *h2Line // over tls; nil until it is spoken
 	// Over HTTP/2, guarded by the pool's lock.
@@ -45,6 +49,17 @@ type conn struct {
 // dial makes a connection in a place of the lane, which it gives away if it
 // cannot.
 func (l *lane) dial(ctx context.Context, t *Target, x *Exchange) (*conn, error) {
+	if err := l.admit(); err != nil {
+		x.Failed = StageWait
+		l.vacate()
+		return nil, err
+	}
+	c, err := l.dialNow(ctx, t, x)
+	l.judge(ctx, err)
+	return c, err
+}
+
+func (l *lane) dialNow(ctx context.Context, t *Target, x *Exchange) (*conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.pool.ctx, cancel)()
@@ -89,7 +104,7 @@ func (l *lane) dial(ctx context.Context, t *Target, x *Exchange) (*conn, error) 
 		}
 		return c, nil
 	}
-	c.in = reader{source: c.stream, trace: x.Trace, conn: c.wire}
+	c.in = reader{source: c.stream, trace: x.Trace, conn: c.wire, known: &l.known}
 	return c, nil
 }
 
@@ -128,6 +143,7 @@ func (l *lane) enter(c *conn) {
 	p := l.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	c.made = time.Now()
 	l.conns[c] = struct{}{}
 	p.stats.Connects++
 	p.stats.Open++
@@ -194,8 +210,9 @@ func (c *conn) deadline() {
 
 func (c *conn) send(req *Request, resp *Response) (bool, error) {
 	cfg := c.lane.pool.cfg
-	c.out = req.appendTo(c.out[:0], !cfg.Reuse)
-	_, broken := c.stream.Write(c.out)
+	out := req.appendTo(borrow()[:0], !cfg.Reuse)
+	_, broken := c.stream.Write(out)
+	giveBack(out)
 	if broken == nil && len(req.Body) > inlineBody {
 		_, broken = c.stream.Write(req.Body)
 	}
@@ -228,6 +245,9 @@ func (c *conn) quiet() bool {
 // close says goodbye. Who has left already does not hear it, so there is
 // nothing to report.
 func (c *conn) close() {
+	if c.early != nil && c.uses == 0 && c.h2 == nil {
+		c.poll() // its tickets are bytes of its handshake
+	}
 	switch {
 	case c.h3 != nil:
 		c.h3.close()

@@ -5,11 +5,14 @@
 //
 //  1. The [Target] names a group of connections: address, source, server name,
 //     client identity and TLS configuration. Two identities never share one.
-//  2. The newest idle connection of the group is taken, unless it is stale: the
-//     origin has closed it, or sent bytes that nobody asked for.
-//  3. Without one a connection is dialled, or, at [Config.MaxConnections], the
-//     request waits its turn, first come, first served. A target that must be
-//     asked for its certificate, and is not, fails before a request is sent.
+//  2. The idle connection that [Config.Order] has next is taken, unless it is
+//     worn (by age or uses) or stale: the origin has closed it, or sent bytes
+//     that nobody asked for.
+//  3. Without one a connection is dialled, unless the [Circuit] is open; or, at
+//     [Config.MaxConnections], the request waits its turn, first come, first
+//     served, within the bounds of [Config.MaxWaiting] and WaitTimeout. A
+//     target that must be asked for its certificate, and is not, fails before a
+//     request is sent.
 //     Over HTTP/3 that is a QUIC connection with a socket of its own, which
 //     carries one request at a time like any other; quic-go is its codec.
 //     Over HTTP/2 a connection carries as many requests at once as the origin's
@@ -19,15 +22,17 @@
 //  4. The request is written and the response parsed by a strict HTTP/1.1
 //     codec, which marks the first reply byte in the connection's trace.
 //  5. A connection that may be kept goes to the longest waiting request or
-//     back to the idle ones; one timer closes those idle for too long.
+//     back to the idle ones; one timer closes those idle for too long, or too
+//     old. No goroutine waits on an idle HTTP/1.1 connection.
 //
 // Invariants:
 //
 //   - Every connection that was made, over TCP or QUIC, is counted once in
 //     Stats.Connects and ends up as a full, resumed or failed handshake, or as
 //     plain.
-//   - A request is sent a second time only when its method is idempotent, the
-//     connection was a kept one, and not one byte of a response had arrived;
+//   - A request is sent again only as [Retry] allows: when its method is
+//     idempotent, the connection was a kept one, and not one byte of a response
+//     had arrived;
 //     or when it left in 0-RTT and the origin rejected that; or when the origin
 //     said over HTTP/2 that it has not looked at it (REFUSED_STREAM, or GOAWAY
 //     with an earlier stream), whatever its method.

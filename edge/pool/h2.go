@@ -179,6 +179,13 @@ func (t *tap) state() (usable, settled bool, limit int) {
 	return t.usable(), t.settled, t.limit
 }
 
+// begun is where the first application record began; 0 while none has come.
+func (t *tap) begun() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.received
+}
+
 func (t *tap) usable() bool { return !t.goAway && t.readErr == nil && t.writeErr == nil }
 
 // h2Reply is what became of one request.

@@ -472,6 +472,21 @@ func TestH2SendsAgain(t *testing.T) {
 			}
 			return okFrame(id)
 		}, true, true, 1, 2, ReasonOrigin},
+		{"within GOAWAY, and ends", func(n int, id uint32) []byte {
+			if n > 0 || id != 3 {
+				return okFrame(id)
+			}
+			return append(goAway(3), h2Frame(frameReset, 0, 3, word(2)...)...)
+		}, false, false, 1, 2, ReasonFailed},
+		{"ends before any answer", func(n int, id uint32) []byte {
+			if n == 0 && id == 3 {
+				return nil
+			}
+			if n == 1 {
+				return nil
+			}
+			return okFrame(id)
+		}, false, false, 2, 3, ReasonStale},
 		{"ends", func(n int, id uint32) []byte {
 			if n == 0 && id == 3 {
 				return nil
@@ -502,7 +517,7 @@ func TestH2SendsAgain(t *testing.T) {
 					want, requests, connections := test.get, test.requests, test.connections
 					if method == "POST" {
 						want = test.post
-						if test.get && !want {
+						if !want && test.reason == ReasonStale {
 							requests, connections = requests-1, connections-1
 						}
 					}
@@ -514,7 +529,7 @@ func TestH2SendsAgain(t *testing.T) {
 					}
 					s := done(t, p, o)
 					reason := test.reason
-					if test.get && !want {
+					if method == "POST" && reason == ReasonStale {
 						reason = ReasonFailed
 					}
 					if s.Requests != requests || s.Connects != connections || s.StaleRetries != requests-2 || reason != "" && s.Closed[reason] != 1 {
@@ -524,6 +539,39 @@ func TestH2SendsAgain(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestH2NeverAnsweredIsNotStale: a request that shares a connection which ends
+// before its first answer is not sent again: that was no kept connection.
+func TestH2NeverAnsweredIsNotStale(t *testing.T) {
+	bubble(t, func(t *testing.T, network *wire.Model) {
+		l := newLab(t)
+		l.server.NextProtos = []string{"h2"}
+		o := serve(t, network, modelled, under(l.server, rawH2(func(_ int, id uint32) []byte {
+			if id < 5 {
+				return []byte{}
+			}
+			return nil
+		})))
+		target := l.h2Target(modelled, "one", modern)
+		target.Dialer.Network = network
+		p := newPool(t, Config{Reuse: true})
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				var resp Response
+				x, err := p.Do(t.Context(), target, get, &resp)
+				failed(t, x, err, StageHTTP)
+				if x.Retried {
+					t.Errorf("exchange %+v", x)
+				}
+			})
+		}
+		wg.Wait()
+		if s := done(t, p, o); s.Connects != 1 || s.Requests != 3 || s.RaceLost != 0 {
+			t.Errorf("stats %+v", s)
+		}
+	})
 }
 
 // TestH2StreamsAreToldApart: many requests at once, each of which gets the

@@ -2,34 +2,39 @@ package pool
 
 import "time"
 
-// arm makes sure that the timer runs while something is idle. It is set once
-// and not moved by every request: what it finds too young it comes back for.
-// The lock is held.
-func (p *Pool) arm(now time.Time) {
-	if p.cfg.IdleTimeout == 0 || p.timing {
+// expiry is when c, which is idle, is to be closed; zero: never.
+func (c *conn) expiry() time.Time {
+	cfg := &c.lane.pool.cfg
+	var at time.Time
+	if cfg.IdleTimeout > 0 {
+		at = c.idleSince.Add(cfg.IdleTimeout)
+	}
+	if cfg.MaxAge > 0 {
+		if old := c.made.Add(cfg.MaxAge); at.IsZero() || old.Before(at) {
+			at = old
+		}
+	}
+	return at
+}
+
+// arm makes sure that the timer runs while something is idle that expires. It
+// is set once and not moved by every request, unless forward: what it finds
+// too young it comes back for. The lock is held.
+func (p *Pool) arm(c *conn) {
+	at := c.expiry()
+	if at.IsZero() || p.timing && !at.Before(p.due) {
 		return
 	}
-	p.timing = true
-	if wait := p.oldest().Add(p.cfg.IdleTimeout).Sub(now); p.timer == nil {
+	p.timing, p.due = true, at
+	if wait := time.Until(at); p.timer == nil {
 		p.timer = time.AfterFunc(wait, p.expire)
 	} else {
 		p.timer.Reset(wait)
 	}
 }
 
-// oldest is since when something has been idle; the lock is held, and
-// something is.
-func (p *Pool) oldest() time.Time {
-	var oldest time.Time
-	for _, l := range p.lanes {
-		if len(l.idle) > 0 && (oldest.IsZero() || l.idle[0].idleSince.Before(oldest)) {
-			oldest = l.idle[0].idleSince
-		}
-	}
-	return oldest
-}
-
-// expire closes what has been idle for Config.IdleTimeout.
+// expire closes what has been idle for Config.IdleTimeout, and what idles
+// beyond Config.MaxAge.
 func (p *Pool) expire() {
 	p.mu.Lock()
 	p.timing = false
@@ -41,20 +46,26 @@ func (p *Pool) expire() {
 	defer p.busy.Done()
 	now := time.Now()
 	var expired []*conn
-	left := 0
 	for _, l := range p.lanes {
-		n := 0
-		for n < len(l.idle) && now.Sub(l.idle[n].idleSince) >= p.cfg.IdleTimeout {
-			n++
+		kept := l.idle[:0]
+		for _, c := range l.idle {
+			if at := c.expiry(); at.After(now) {
+				p.arm(c)
+				kept = append(kept, c)
+				continue
+			}
+			c.isIdle = false
+			expired = append(expired, c)
 		}
-		expired = append(expired, l.takeIdle(n)...)
-		left += len(l.idle)
-	}
-	if left > 0 {
-		p.arm(now)
+		clear(l.idle[len(kept):])
+		l.idle = kept
 	}
 	p.mu.Unlock()
 	for _, c := range expired {
-		c.lane.discard(c, ReasonIdle)
+		reason := ReasonIdle
+		if c.lane.pool.cfg.MaxAge > 0 && now.Sub(c.made) >= c.lane.pool.cfg.MaxAge {
+			reason = ReasonAge
+		}
+		c.lane.discard(c, reason)
 	}
 }

@@ -3,8 +3,10 @@ package pool
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"time"
 
@@ -29,10 +31,13 @@ type lane struct {
 	pool *Pool
 	tls  *tls.Config // the lane's own copy; nil = plaintext
 
+	known headers // not guarded
+
 	taken   int // places: connections open or being dialed
 	conns   map[*conn]struct{}
 	idle    []*conn   // the one used last is last
 	waiters []*waiter // first come first
+	circuit circuit
 
 	// Over HTTP/2 alone.
 	shared  bool
@@ -101,12 +106,16 @@ func (l *lane) acquire(ctx context.Context, x *Exchange) (*conn, error) {
 		l.pool.mu.Unlock()
 		return nil, nil
 	}
+	if err := l.crowded(); err != nil {
+		l.pool.mu.Unlock()
+		x.Failed = StageWait
+		return nil, err
+	}
 	turn := &waiter{turn: make(chan grant, 1)}
 	l.waiters = append(l.waiters, turn)
 	l.pool.stats.Waits++
 	l.pool.mu.Unlock()
-	g, err := l.wait(ctx, turn)
-	x.Wait = time.Since(x.Start)
+	g, err := l.wait(ctx, turn, x)
 	if err != nil {
 		x.Failed = StageWait
 		return nil, err
@@ -117,8 +126,46 @@ func (l *lane) acquire(ctx context.Context, x *Exchange) (*conn, error) {
 	return l.fresh(g.conn, x), nil
 }
 
-// wait waits for a connection, or for the place of one that is gone.
-func (l *lane) wait(ctx context.Context, w *waiter) (grant, error) {
+// crowded refuses a request where enough wait already. The lock is held.
+func (l *lane) crowded() error {
+	cfg := &l.pool.cfg
+	if cfg.MaxWaiting == 0 || len(l.waiters) < cfg.MaxWaiting {
+		return nil
+	}
+	l.pool.stats.WaitsRefused++
+	return fmt.Errorf("%w for one of %d connections: as many as may", ErrCrowded, cfg.MaxConnections)
+}
+
+// ErrCrowded is wrapped by what a request gets when Config.MaxWaiting others
+// wait.
+var ErrCrowded = errors.New("too many requests wait")
+
+// errWaited is why a wait ends at Config.WaitTimeout.
+var errWaited = fmt.Errorf("none became free in time: %w", os.ErrDeadlineExceeded)
+
+// wait is await, timed and counted.
+func (l *lane) wait(ctx context.Context, w *waiter, x *Exchange) (grant, error) {
+	p := l.pool
+	began := time.Now()
+	if limit := p.cfg.WaitTimeout; limit > 0 {
+		bounded, cancel := context.WithTimeoutCause(ctx, limit, errWaited)
+		defer cancel()
+		ctx = bounded
+	}
+	g, err := l.await(ctx, w)
+	waited := time.Since(began)
+	x.Wait += waited
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stats.WaitNanos += int64(waited)
+	if errors.Is(err, errWaited) {
+		p.stats.WaitTimeouts++
+	}
+	return g, err
+}
+
+// await waits for a connection, or for the place of one that is gone.
+func (l *lane) await(ctx context.Context, w *waiter) (grant, error) {
 	select {
 	case g, open := <-w.turn:
 		if !open {
@@ -163,14 +210,18 @@ func (l *lane) decline(g grant) {
 	}
 }
 
-// last takes the idle connection that was used last; the lock is held.
+// last takes the idle connection that Config.Order has next; the lock is held.
 func (l *lane) last() *conn {
-	if len(l.idle) == 0 {
+	n := len(l.idle)
+	if n == 0 {
 		return nil
 	}
-	c := l.idle[len(l.idle)-1]
-	l.idle[len(l.idle)-1] = nil
-	l.idle = l.idle[:len(l.idle)-1]
+	i := n - 1
+	if l.pool.cfg.Order == FIFO {
+		i = 0
+	}
+	c := l.idle[i]
+	l.idle = slices.Delete(l.idle, i, i+1)
 	c.isIdle = false
 	return c
 }
@@ -189,10 +240,17 @@ func (l *lane) takeIdle(n int) []*conn {
 // fresh returns c, or the next idle connection that is not stale, or nil: c's
 // place is then free for a dial.
 func (l *lane) fresh(c *conn, x *Exchange) *conn {
-	for !c.quiet() {
+	for {
+		reason := l.unfit(c)
+		if reason == "" {
+			break
+		}
 		c.close()
 		l.pool.mu.Lock()
-		l.count(c, ReasonStale)
+		l.count(c, reason)
+		if reason == ReasonStale {
+			l.pool.stats.RaceNoticed++
+		}
 		next := l.last()
 		if next != nil {
 			l.taken-- // nobody waits where something is idle
@@ -207,13 +265,37 @@ func (l *lane) fresh(c *conn, x *Exchange) *conn {
 	return c
 }
 
+// unfit is why an idle connection cannot be used; "" = it can.
+func (l *lane) unfit(c *conn) string {
+	if l.pool.cfg.MaxAge > 0 { // its uses were looked at when it was released
+		if reason := c.worn(time.Now()); reason != "" {
+			return reason
+		}
+	}
+	fit := false
+	if c.uses == 0 {
+		fit = c.poll()
+	} else {
+		fit = c.quiet()
+	}
+	if !fit {
+		return ReasonStale
+	}
+	return ""
+}
+
 // release makes c idle, or gives it to who has waited longest.
 func (l *lane) release(c *conn) {
 	p := l.pool
+	now := time.Now()
 	p.mu.Lock()
+	reason := c.worn(now)
 	if p.closed {
+		reason = ReasonPool
+	}
+	if reason != "" {
 		p.mu.Unlock()
-		l.discard(c, ReasonPool)
+		l.discard(c, reason)
 		return
 	}
 	defer p.mu.Unlock()
@@ -221,9 +303,9 @@ func (l *lane) release(c *conn) {
 		l.next() <- grant{conn: c}
 		return
 	}
-	c.isIdle, c.idleSince = true, time.Now()
+	c.isIdle, c.idleSince = true, now
 	l.idle = append(l.idle, c)
-	p.arm(c.idleSince)
+	p.arm(c)
 }
 
 // next takes the first waiter; the lock is held.
@@ -251,6 +333,8 @@ func (l *lane) count(c *conn, reason string) {
 	delete(l.conns, c)
 	l.pool.stats.Open--
 	l.pool.stats.Closed[reason]++
+	l.pool.stats.PerConnection[c.uses]++
+	l.pool.complete(c)
 	if reason == ReasonIdle {
 		l.pool.stats.IdleClosed++
 	}

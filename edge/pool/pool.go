@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/originpull/originpull/wire"
 )
 
 // Pool keeps connections. It is safe for concurrent use.
@@ -25,7 +27,8 @@ type Pool struct {
 	lanes  map[laneKey]*lane
 	stats  Stats
 	timer  *time.Timer // closes idle connections; nil before the first
-	timing bool        // timer is set
+	timing bool        // timer is set, to
+	due    time.Time   // this
 }
 
 // New returns an empty pool. Close ends it.
@@ -37,7 +40,13 @@ func New(cfg Config) (*Pool, error) {
 	cfg.HandshakeTimeout = cmp.Or(cfg.HandshakeTimeout, defaultHandshakeTimeout)
 	cfg.ResponseTimeout = cmp.Or(cfg.ResponseTimeout, defaultResponseTimeout)
 	cfg.MaxBody = cmp.Or(cfg.MaxBody, defaultMaxBody)
-	p := &Pool{cfg: cfg, lanes: map[laneKey]*lane{}, stats: Stats{Closed: map[string]int64{}}}
+	cfg.Order = cmp.Or(cfg.Order, LIFO)
+	cfg.Retry.Attempts = cmp.Or(cfg.Retry.Attempts, defaultAttempts)
+	if cfg.Retry.Methods == nil {
+		cfg.Retry.Methods = Idempotent()
+	}
+	cfg.Circuit.Open = cmp.Or(cfg.Circuit.Open, defaultCircuitOpen)
+	p := &Pool{cfg: cfg, lanes: map[laneKey]*lane{}, stats: Stats{Closed: map[string]int64{}, PerConnection: map[int64]int64{}}}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	return p, nil
 }
@@ -76,30 +85,63 @@ func (p *Pool) do(ctx context.Context, t *Target, req *Request, resp *Response, 
 	if l.shared {
 		return p.doShared(ctx, l, t, req, resp, x)
 	}
-	c, err := l.acquire(ctx, x)
-	if err != nil {
-		return err
-	}
-	if c == nil {
-		if c, err = l.dial(ctx, t, x); err != nil {
+	return p.doAlone(ctx, l, t, req, resp, x)
+}
+
+// doAlone is Do where a connection carries one request at a time.
+func (p *Pool) doAlone(ctx context.Context, l *lane, t *Target, req *Request, resp *Response, x *Exchange) error {
+	place := false // in the lane, kept from a connection that came to nothing
+	for attempt := 1; ; attempt++ {
+		last := attempt >= p.cfg.Retry.Attempts
+		var c *conn
+		var err error
+		if !place {
+			if c, err = l.acquire(ctx, x); err != nil {
+				return err
+			}
+		}
+		if c == nil {
+			c, err = l.dial(ctx, t, x)
+		}
+		place = false
+		if err != nil {
+			if last || !p.reconnect(ctx, x) {
+				return err
+			}
+			continue
+		}
+		retry, err := p.exchange(ctx, c, req, resp, x, last)
+		if !retry {
 			return err
 		}
+		p.resent(x)
+		x.Reused, place = false, true
+		if t.Early {
+			again := *t
+			again.Early, t = false, &again
+		}
 	}
-	retry, err := p.exchange(ctx, c, req, resp, x)
-	if !retry {
-		return err
+}
+
+// resent counts a request that is sent once more.
+func (p *Pool) resent(x *Exchange) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stats.StaleRetries++
+	x.Retried, x.Failed = true, StageNone
+}
+
+// reconnect says whether a dial that failed is to be made once more, and
+// counts it.
+func (p *Pool) reconnect(ctx context.Context, x *Exchange) bool {
+	if x.Failed != StageTCP || !p.cfg.Retry.Connect || ctx.Err() != nil || p.ctx.Err() != nil {
+		return false
 	}
 	p.mu.Lock()
-	p.stats.StaleRetries++
-	p.mu.Unlock()
-	x.Retried, x.Reused = true, false
-	again := *t
-	again.Early = false
-	if c, err = l.dial(ctx, &again, x); err != nil {
-		return err
-	}
-	_, err = p.exchange(ctx, c, req, resp, x)
-	return err
+	defer p.mu.Unlock()
+	p.stats.ConnectRetries++
+	x.Retried, x.Failed = true, StageNone
+	return true
 }
 
 // enter finds the lane of t and announces a call to Close.
@@ -124,8 +166,9 @@ func (p *Pool) enter(t *Target) (*lane, error) {
 }
 
 // exchange uses c for one request and puts it back, or away. It asks for a
-// retry where that is safe; the place of c in its lane is then kept.
-func (p *Pool) exchange(ctx context.Context, c *conn, req *Request, resp *Response, x *Exchange) (retry bool, err error) {
+// retry where that is safe and this was not the last attempt; the place of c
+// in its lane is then kept.
+func (p *Pool) exchange(ctx context.Context, c *conn, req *Request, resp *Response, x *Exchange, last bool) (retry bool, err error) {
 	x.Local, x.Remote = c.local, c.remote
 	reusable, err := c.roundTrip(ctx, req, resp, x.Reused)
 	x.FirstByte = c.firstByte()
@@ -138,11 +181,11 @@ func (p *Pool) exchange(ctx context.Context, c *conn, req *Request, resp *Respon
 		c.lane.discard(c, ReasonOrigin)
 	case err == nil:
 		c.lane.release(c)
-	case errors.Is(err, quic.Err0RTTRejected):
+	case errors.Is(err, quic.Err0RTTRejected) && !last:
 		c.close()
 		c.lane.forget(c, ReasonEarly)
 		return true, nil
-	case x.Reused && x.FirstByte.IsZero() && isEnd(err) && req.idempotent():
+	case x.Reused && x.FirstByte.IsZero() && isEnd(err) && p.lost(req, last):
 		c.close()
 		c.lane.forget(c, ReasonStale)
 		return true, nil
@@ -156,6 +199,19 @@ func (p *Pool) exchange(ctx context.Context, c *conn, req *Request, resp *Respon
 	return false, err
 }
 
+// lost counts a race that the origin has won: it closed a connection while it
+// was being reused. It says whether the request may be sent again.
+func (p *Pool) lost(req *Request, last bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stats.RaceLost++
+	again := p.cfg.Retry.again(req.Method)
+	if !again {
+		p.stats.Unsafe++
+	}
+	return again && !last
+}
+
 // settle counts a request and, once for every connection, what its handshake
 // has come to: only the first read tells whether a TLS 1.3 origin accepted
 // the client's certificate.
@@ -163,25 +219,46 @@ func (p *Pool) settle(c *conn, x *Exchange, refused bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stats.Requests++
+	if !c.lane.shared { // else counted where its stream was taken
+		c.uses++
+	}
+	if refused && c.early != nil && !c.answered.Load() {
+		*p.kind(c)--
+		p.stats.HandshakesFailed++
+		p.stats.HandshakeSent -= c.early.Sent
+		p.stats.HandshakeReceived -= c.tallied
+		c.early = nil
+	}
 	if !x.FirstByte.IsZero() {
 		c.answered.Store(true)
-	}
-	if !x.Reused && c.tls != nil && !refused {
-		p.stats.HandshakeSent += x.Trace.Sent
-		p.stats.HandshakeReceived += x.Trace.Received
 	}
 	switch {
 	case x.Reused:
 		p.stats.Reused++
-	case c.tls == nil && c.h3 == nil:
-		p.stats.Plain++
 	case refused:
 		p.stats.HandshakesFailed++
-	case c.isResumed():
-		p.stats.HandshakesResumed++
 	default:
-		p.stats.HandshakesFull++
+		p.tally(c, x.Trace)
 	}
+}
+
+// tally counts what making c was. The lock is held.
+func (p *Pool) tally(c *conn, trace *wire.Trace) {
+	*p.kind(c)++
+	if c.tls != nil {
+		p.stats.HandshakeSent += trace.Sent
+		p.stats.HandshakeReceived += trace.Received
+	}
+}
+
+func (p *Pool) kind(c *conn) *int64 {
+	switch {
+	case c.tls == nil && c.h3 == nil:
+		return &p.stats.Plain
+	case c.isResumed():
+		return &p.stats.HandshakesResumed
+	}
+	return &p.stats.HandshakesFull
 }
 
 // CloseIdle closes every idle connection.

@@ -22,25 +22,45 @@ const (
 // reader reads the responses of one connection.
 type reader struct {
 	source io.Reader
-	buf    []byte
-	r, w   int  // what is buffered
-	full   bool // the last read left no space: there may be more above the socket
+	buf    []byte // borrowed; nil between exchanges
+	r, w   int    // what is buffered
+	full   bool   // the last read left no space: there may be more above the socket
 
 	first time.Time   // of the current response
 	trace *wire.Trace // completed by the first byte of all; nil afterwards
 	conn  *wire.Conn  // that trace belongs to
 
 	budget int // bytes of header that are still allowed
+
+	known   *headers // of the lane
+	unknown int      // headers in a row that were not known
 }
 
 // read reads one response. Whether another may follow is its result; without
 // a first byte, first is zero.
 func (d *reader) read(method string, maxBody int64, resp *Response) (reusable bool, err error) {
 	d.first, d.budget = time.Time{}, maxHeader
-	var f framing
+	defer d.release()
+	f, err := d.final(resp)
+	if err != nil {
+		return false, err
+	}
+	ends, err := d.body(method, maxBody, resp, &f)
+	if err != nil {
+		return false, err
+	}
+	return ends && !f.close && !f.oldVersion && d.r == d.w && !d.full, nil
+}
+
+// final reads the header of the final response.
+func (d *reader) final(resp *Response) (f framing, err error) {
+	found, raw, err := d.recognise(resp, &f)
+	if found || err != nil {
+		return f, err
+	}
 	for interim := 0; ; interim++ {
 		if interim > maxInterim {
-			return false, errors.New("origin sends interim responses without end")
+			return f, errors.New("origin sends interim responses without end")
 		}
 		f = framing{}
 		resp.begin()
@@ -48,20 +68,28 @@ func (d *reader) read(method string, maxBody int64, resp *Response) (reusable bo
 			if interim > 0 {
 				err = unexpected(err)
 			}
-			return false, err
+			return f, err
 		}
 		if resp.Status == 101 {
-			return false, errors.New("origin switches protocols although it was not asked to")
+			return f, errors.New("origin switches protocols although it was not asked to")
 		}
-		if resp.Status >= 200 {
-			break
+		if resp.Status < 200 {
+			raw = nil
+			continue
 		}
+		if raw != nil {
+			d.learn(raw, resp, &f)
+		}
+		return f, nil
 	}
-	ends, err := d.body(method, maxBody, resp, &f)
-	if err != nil {
-		return false, err
+}
+
+// release gives the buffer back between exchanges.
+func (d *reader) release() {
+	if d.r == d.w && d.buf != nil {
+		giveBack(d.buf)
+		d.buf, d.r, d.w = nil, 0, 0
 	}
-	return ends && !f.close && !f.oldVersion && d.r == d.w && !d.full, nil
 }
 
 func (d *reader) header(resp *Response, f *framing) error {
@@ -112,6 +140,7 @@ func (d *reader) body(method string, limit int64, resp *Response, f *framing) (b
 // content reads n bytes. It asks for one more than are due, so that what
 // follows unasked for is noticed rather than taken for the next response.
 func (d *reader) content(n int64, resp *Response) error {
+	resp.Body = slices.Grow(resp.Body, int(min(n, bodyStep))+1)
 	buffered := int(min(n, int64(d.w-d.r)))
 	resp.Body = append(resp.Body, d.buf[d.r:d.r+buffered]...)
 	d.r += buffered
@@ -280,7 +309,9 @@ func (d *reader) fill() error {
 		d.w = copy(d.buf, d.buf[d.r:d.w])
 		d.r = 0
 	}
-	if d.w == len(d.buf) {
+	if d.buf == nil {
+		d.buf = borrow()
+	} else if d.w == len(d.buf) {
 		d.buf = append(d.buf, make([]byte, max(len(d.buf), bufferSize))...)
 	}
 	const patience = 100

@@ -67,16 +67,6 @@ func isOurs(name string) bool {
 	return false
 }
 
-// idempotent reports whether sending r twice is as good as once (RFC 9110,
-// section 9.2.2).
-func (r *Request) idempotent() bool {
-	switch r.Method {
-	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
-		return true
-	}
-	return false
-}
-
 // appendTo appends the header of r, and its body where that is short.
 func (r *Request) appendTo(b []byte, last bool) []byte {
 	b = append(b, r.Method...)

@@ -10,7 +10,8 @@ import (
 
 // Response is filled by Do. One Response may be used for many calls: the next
 // call overwrites Header and Body, so whoever keeps either uses a Response of
-// its own. The zero value is ready.
+// its own. Header may be shared with other responses of the same origin: nobody
+// may change it. The zero value is ready.
 type Response struct {
 	Status int
 	Header http.Header // canonical names
@@ -20,6 +21,7 @@ type Response struct {
 	// allocation.
 	fields []field
 	values []string
+	shared bool // Header belongs to others too
 }
 
 type field struct{ raw, name, value string }
@@ -28,6 +30,10 @@ type field struct{ raw, name, value string }
 func (r *Response) Reset() {
 	r.Status = 0
 	r.Body = r.Body[:0]
+	if r.shared {
+		r.Header, r.shared = nil, false
+		return
+	}
 	clear(r.Header)
 }
 

@@ -4,7 +4,7 @@ import "maps"
 
 // Stats counts what a pool did since its start. Connects is the sum of Plain
 // and the three Handshakes counters, and of Open and all of Closed, whenever
-// no call of Do is under way.
+// no call of Do is under way. In JSON the fields have their Go names.
 type Stats struct {
 	Dials             int64 // TCP connects begun, QUIC sockets opened
 	Connects          int64 // of them made
@@ -16,18 +16,31 @@ type Stats struct {
 	HandshakeReceived int64            // likewise
 	Requests          int64            // sent, retries included
 	Reused            int64            // of Requests: on a connection that had carried one before
-	StaleRetries      int64            // requests sent once more because a reused connection was stale, or 0-RTT was rejected
+	StaleRetries      int64            // requests sent once more: a reused connection was stale, 0-RTT was rejected, or the origin had not looked at it
 	IdleClosed        int64            // of Closed: by Config.IdleTimeout
 	Waits             int64            // requests that waited for Config.MaxConnections
 	Shared            int64            // requests over h2 that waited for a dial of another's
+	WaitNanos         int64            // that requests waited, for a place, a stream or another's dial, together
+	WaitsRefused      int64            // requests that failed because Config.MaxWaiting others waited
+	WaitTimeouts      int64            // requests that failed after Config.WaitTimeout
+	Prewarmed         int64            // of Connects: by Prewarm
+	ConnectRetries    int64            // dials made once more because TCP connect had failed
+	RaceNoticed       int64            // idle connections that the origin had closed, or written to, noticed before a request was sent
+	RaceLost          int64            // reused connections that turned out to be closed at the first read
+	Unsafe            int64            // of RaceLost: not to be sent again, so that the viewer gets an error (502)
+	CircuitOpened     int64            // times that a lane's circuit opened, failed probes included
+	CircuitRefused    int64            // dials that an open circuit refused
+	PerConnection     map[int64]int64  // connections closed, by how many requests they had carried
 	MaxOpen           int64            // connections open at once
 	Open              int64            // connections open now
-	Closed            map[string]int64 // connections closed, by reason
+	Closed            map[string]int64 // connections closed, by reason; the sum of it is that of PerConnection
 }
 
 // The reasons of Stats.Closed.
 const (
 	ReasonIdle      = "idle"      // Config.IdleTimeout
+	ReasonAge       = "age"       // Config.MaxAge
+	ReasonUses      = "uses"      // Config.MaxUses
 	ReasonStale     = "stale"     // the origin had closed it, or sent what nobody asked for
 	ReasonOrigin    = "origin"    // the origin's response ended it
 	ReasonOnce      = "once"      // Config.Reuse is off
@@ -43,5 +56,6 @@ func (p *Pool) Stats() Stats {
 	defer p.mu.Unlock()
 	s := p.stats
 	s.Closed = maps.Clone(p.stats.Closed)
+	s.PerConnection = maps.Clone(p.stats.PerConnection)
 	return s
 }

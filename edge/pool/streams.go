@@ -10,32 +10,31 @@ import (
 
 // doShared is Do over HTTP/2, where a connection carries many requests at once.
 func (p *Pool) doShared(ctx context.Context, l *lane, t *Target, req *Request, resp *Response, x *Exchange) error {
-	c, err := l.join(ctx, t, x)
-	if err != nil {
-		return err
+	for attempt := 1; ; attempt++ {
+		last := attempt >= p.cfg.Retry.Attempts
+		c, err := l.join(ctx, t, x)
+		if err != nil {
+			if last || !p.reconnect(ctx, x) {
+				return err
+			}
+			continue
+		}
+		retry, err := p.exchangeShared(ctx, c, req, resp, x, last)
+		if !retry {
+			return err
+		}
+		p.resent(x)
 	}
-	retry, err := p.exchangeShared(ctx, c, req, resp, x)
-	if !retry {
-		return err
-	}
-	p.mu.Lock()
-	p.stats.StaleRetries++
-	p.mu.Unlock()
-	x.Retried, x.Failed = true, StageNone
-	if c, err = l.join(ctx, t, x); err != nil {
-		return err
-	}
-	_, err = p.exchangeShared(ctx, c, req, resp, x)
-	return err
 }
 
 // exchangeShared uses a stream of c for one request and gives it back.
-func (p *Pool) exchangeShared(ctx context.Context, c *conn, req *Request, resp *Response, x *Exchange) (retry bool, err error) {
+func (p *Pool) exchangeShared(ctx context.Context, c *conn, req *Request, resp *Response, x *Exchange, last bool) (retry bool, err error) {
 	x.Local, x.Remote = c.local, c.remote
+	answered := c.answered.Load()
 	reply, err := c.h2.roundTrip(ctx, &p.cfg, req, resp)
 	x.FirstByte = reply.first
 	if !x.Reused && !reply.first.IsZero() {
-		x.Trace.MarkStreamByte(c.h2.tap.received, reply.first)
+		x.Trace.MarkStreamByte(c.h2.tap.begun(), reply.first)
 	}
 	p.settle(c, x, err != nil && isAlert(err) && reply.first.IsZero())
 	switch {
@@ -50,8 +49,8 @@ func (p *Pool) exchangeShared(ctx context.Context, c *conn, req *Request, resp *
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	case reply.safe:
-		retry = true
-	case x.Reused && c.answered.Load() && reply.ended && reply.first.IsZero() && req.idempotent():
+		retry = !last
+	case x.Reused && answered && reply.ended && reply.first.IsZero() && p.lost(req, last):
 		c.lane.leave(c, ReasonStale)
 		return true, err
 	}
@@ -83,21 +82,13 @@ func (l *lane) join(ctx context.Context, t *Target, x *Exchange) (*conn, error) 
 	turn := &waiter{turn: make(chan grant, 1)}
 	l.waiters = append(l.waiters, turn)
 	l.serve()
-	waits := slices.Contains(l.waiters, turn)
-	if waits {
-		turn.sharing = l.pending > 0 && p.cfg.Reuse
-		if turn.sharing {
-			p.stats.Shared++
-		} else {
-			p.stats.Waits++
-		}
+	if err := l.queued(turn); err != nil {
+		p.mu.Unlock()
+		x.Failed = StageWait
+		return nil, err
 	}
 	p.mu.Unlock()
-	began := time.Now()
-	g, err := l.wait(ctx, turn)
-	if waits {
-		x.Wait += time.Since(began)
-	}
+	g, err := l.wait(ctx, turn, x)
 	if err != nil {
 		x.Failed = StageWait
 		return nil, err
@@ -122,6 +113,26 @@ func (l *lane) join(ctx context.Context, t *Target, x *Exchange) (*conn, error) 
 	return c, nil
 }
 
+// queued counts a request that must wait, or refuses to let it. The lock is
+// held.
+func (l *lane) queued(w *waiter) error {
+	i := slices.Index(l.waiters, w)
+	if i < 0 {
+		return nil
+	}
+	if w.sharing = l.pending > 0 && l.pool.cfg.Reuse; w.sharing {
+		l.pool.stats.Shared++
+		return nil
+	}
+	l.waiters = slices.Delete(l.waiters, i, i+1)
+	if err := l.crowded(); err != nil {
+		return err
+	}
+	l.waiters = append(l.waiters, w)
+	l.pool.stats.Waits++
+	return nil
+}
+
 // undialed ends a dial without a connection. Those who waited for it would
 // meet the same, so that it is theirs too; unless the reason was the dialling
 // request's own. The lock is held.
@@ -144,7 +155,7 @@ func (l *lane) speakH2(ctx context.Context, c *conn, x *Exchange) error {
 		return err
 	}
 	p := l.pool
-	c.streams, c.pending = 1, true
+	c.streams, c.uses, c.pending = 1, 1, true
 	var err error
 	if c.h2, err = newH2(ctx, &p.cfg, c.stream, c.wire, func() { l.changed(c) }); err != nil {
 		return err
@@ -213,20 +224,34 @@ func (l *lane) open() *conn {
 	if !l.pool.cfg.Reuse {
 		return nil
 	}
-	for _, c := range l.lines {
-		if usable, settled, limit := c.h2.tap.state(); usable && settled && c.retired == "" && c.streams < limit {
+	now := time.Now()
+	for i := 0; i < len(l.lines); i++ {
+		c := l.lines[i]
+		if c.retired = c.worn(now); c.retired != "" { // its last request closes it
+			l.lines = slices.Delete(l.lines, i, i+1)
+			i--
+			continue
+		}
+		if usable, settled, limit := c.h2.tap.state(); usable && settled && c.streams < limit {
 			c.streams++
+			c.uses++
 			return c
 		}
 	}
 	for c := l.last(); c != nil; c = l.last() {
-		if usable, _, _ := c.h2.tap.state(); usable {
+		reason := c.worn(now)
+		if usable, _, _ := c.h2.tap.state(); !usable && reason == "" {
+			reason = ReasonStale
+			l.pool.stats.RaceNoticed++
+		}
+		if reason == "" {
 			c.streams = 1
+			c.uses++
 			l.lines = append(l.lines, c)
 			return c
 		}
-		c.wake() // who has left already hears no goodbye
-		l.count(c, ReasonStale)
+		c.wake() // the lock is held: no time for a goodbye
+		l.count(c, reason)
 		l.taken--
 	}
 	return nil
@@ -253,11 +278,14 @@ func (l *lane) leave(c *conn, reason string) {
 	c.streams--
 	tap := c.h2.tap
 	usable, _, _ := tap.state()
+	now := time.Now()
 	switch {
 	case p.closed:
 		reason = ReasonPool
 	case reason == "" && !usable:
 		reason = tap.farewell()
+	case reason == "":
+		reason = c.worn(now)
 	}
 	if reason != "" && c.retired == "" {
 		c.retired = reason
@@ -275,11 +303,11 @@ func (l *lane) leave(c *conn, reason string) {
 	}
 	defer p.mu.Unlock()
 	l.lines = slices.DeleteFunc(l.lines, func(other *conn) bool { return other == c })
-	c.isIdle, c.idleSince = true, time.Now()
+	c.isIdle, c.idleSince = true, now
 	l.idle = append(l.idle, c)
 	l.serve()
 	if c.isIdle {
-		p.arm(c.idleSince)
+		p.arm(c)
 	}
 }
 

@@ -56,7 +56,27 @@ func cost(p *page, r *results.Result, e group) {
 	if text := negotiated(r, e); text != "" {
 		p.note(text, faint)
 	}
+	paced(p, r, e)
 	ratios(p, r, e)
+}
+
+// paced prints how handshakes at a rate went: connecting, shaking hands and
+// the first byte apart.
+func paced(p *page, r *results.Result, e group) {
+	g := grid{titles: []string{"Handshakes at a rate", "answered", "connect\n(p50)", "handshake\n(p50)", "\n(p99)", "first byte\n(p50)", "\n(p99)", "sent late\nby (p99)"}}
+	shown := false
+	for _, a := range e.arms {
+		if _, has := a.Metrics["rate.achieved"]; has && a.Error == "" {
+			shown = true
+			fill(&g, r, a, []string{"rate.achieved", "connect.p50", "handshake.p50", "handshake.p99", "firstbyte.p50", "firstbyte.p99", "send.error.p99"})
+		}
+	}
+	if !shown {
+		return
+	}
+	p.blank()
+	g.print(p)
+	p.note("First byte: from the begin of connecting to the first byte of the reply. All histograms, full and resumed handshakes apart, are in the result document.", faint)
 }
 
 // efficiency prints both ends' shares of primitives, or nothing.

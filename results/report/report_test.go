@@ -123,7 +123,7 @@ func (closed) Write([]byte) (int, error) { return 0, os.ErrClosed }
 
 func TestRenderErrors(t *testing.T) {
 	r := document(t, "interrupted")
-	if err := Render(&bytes.Buffer{}, "tabel", r, Options{}); err == nil || err.Error() != `unknown report format "tabel": use one of json, table` {
+	if err := Render(&bytes.Buffer{}, "tabel", r, Options{}); err == nil || err.Error() != `unknown report format "tabel": use one of benchfmt, csv, hlog, json, junit, markdown, openmetrics, sarif, table` {
 		t.Errorf("error %v", err)
 	}
 	if err := Render(closed{}, "table", r, Options{}); !errors.Is(err, os.ErrClosed) {

@@ -52,6 +52,10 @@ func renderTable(out *bytes.Buffer, r *results.Result, o Options) error {
 			whoElse(p, r, name)
 		}
 	}
+	if len(r.Claims) > 0 {
+		p.heading(next("What others claim"))
+		claims(p, r)
+	}
 	p.heading(next("May these numbers be trusted"))
 	trust(p, r)
 	p.blank()
@@ -115,6 +119,12 @@ func machine(r *results.Result) string {
 	parts = append(parts, system, e[results.EnvGo])
 	if procs := e[results.EnvMaxProcs]; procs != "" {
 		parts = append(parts, "workers with GOMAXPROCS="+procs)
+	}
+	if generator := e[results.EnvGenerator]; generator != "" {
+		parts = append(parts, "load paced by "+generator)
+	}
+	if realtime := e[results.EnvRealtime]; realtime != "" {
+		parts = append(parts, "real-time scheduling of paced edges: "+realtime)
 	}
 	return join(parts)
 }

@@ -10,6 +10,22 @@ import (
 
 // contains reports the first wanted text that is not in the report, with
 // line breaks of wrapped text undone.
+// An arm that burns CPU on purpose says so wherever it is named.
+func TestPlantedIsPrinted(t *testing.T) {
+	r := document(t, "quickstart")
+	a := r.Arm("handshake/edge.tls.version=1.3,auth=mtls")
+	a.Labels[results.LabelPlanted] = "+15 %"
+	out := render(t, "table", r, Options{Width: 160})
+	for _, want := range []string{
+		"TLS 1.3, mTLS (planted +15 %)  ", "÷ server-auth, TLS 1.3 (planted +15 %)", "TLS 1.3, mTLS (planted +15 %) again (A/A)",
+		"check of the harness and no cost of anything, in: handshake/edge.tls.version=1.3,auth=mtls (planted +15 %)",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the report lacks %q:\n%s", want, out)
+		}
+	}
+}
+
 func contains(t *testing.T, report string, wanted ...string) {
 	t.Helper()
 	flat := strings.Join(strings.Fields(report), " ")
@@ -275,4 +291,18 @@ func TestEfficiencyAndNegotiation(t *testing.T) {
 	r.Arms[1].Metrics[results.MetricEfficiencyOrigin] = results.NewValue(results.MetricEfficiencyOrigin, 0.38, 1)
 	r.Arms = r.Arms[1:]
 	contains(t, render(t, "table", r, Options{}), "Efficiency, of edge/origin", "54/38 %", "Negotiated: TLS 1.3, p256, TLS_X, after a HelloRetryRequest.")
+}
+
+// A generator that did not keep its rate is never called on time.
+func TestAGeneratorWithoutItsRateIsNotOnTime(t *testing.T) {
+	r := &results.Result{Complete: true, Validity: results.Validity{Generator: map[string]results.Generator{
+		"h/x": {SendErrorP99: 0.1, Scheduled: 100, Sent: 90},
+	}}}
+	report := render(t, "table", r, Options{})
+	contains(t, report, "generator NOT at its rate, though 99 of 100", "rate not met in: h/x (90 of 100 requests sent in their block)")
+	if strings.Contains(report, "on time") {
+		t.Errorf("it is called on time:\n%s", report)
+	}
+	r.Validity.Generator["h/x"] = results.Generator{SendErrorP99: 0.1, Scheduled: 100, Sent: 100, RateMet: true}
+	contains(t, render(t, "table", r, Options{}), "on time: 99 of 100")
 }

@@ -182,9 +182,20 @@ func armWords(r *results.Result, a *results.Arm) string {
 	case results.RoleArm:
 	}
 	if words := settings(a, ""); words != "" {
-		return words
+		return words + planted(a)
 	}
-	return a.Name
+	return a.Name + planted(a)
+}
+
+// planted says that an arm burns CPU on purpose, so that nobody takes it for a
+// cost of anything.
+func planted(arms ...*results.Arm) string {
+	for _, a := range arms {
+		if text := a.Labels[results.LabelPlanted]; text != "" {
+			return " (planted " + text + ")"
+		}
+	}
+	return ""
 }
 
 // settings lists the axes of an arm except one.
@@ -214,5 +225,5 @@ func pairWords(r *results.Result, p *results.Pair) string {
 	if rest := settings(a, p.Axis); rest != "" {
 		text += ", " + rest
 	}
-	return text
+	return text + planted(a, b)
 }

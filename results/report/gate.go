@@ -1,0 +1,158 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/originpull/originpull/results"
+)
+
+// gateFormats are the formats of a gate.
+var gateFormats = map[string]func(*bytes.Buffer, *results.GateReport, Options) error{
+	"json": gateJSON, "markdown": gateMarkdown, "table": gateTable,
+}
+
+// GateFormats lists the formats of a gate by name.
+func GateFormats() []string { return []string{"json", "markdown", "table"} }
+
+// RenderGate writes a gate in the named format, in one write.
+func RenderGate(w io.Writer, name string, g *results.GateReport, o Options) error {
+	render, known := gateFormats[name]
+	if !known {
+		return fmt.Errorf("unknown gate format %q: use one of %s", name, strings.Join(GateFormats(), ", "))
+	}
+	var out bytes.Buffer
+	if err := render(&out, g, o); err != nil {
+		return fmt.Errorf("rendering the gate: %w", err)
+	}
+	if _, err := w.Write(out.Bytes()); err != nil {
+		return fmt.Errorf("writing the gate: %w", err)
+	}
+	return nil
+}
+
+func gateJSON(out *bytes.Buffer, g *results.GateReport, _ Options) error {
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(g); err != nil {
+		return fmt.Errorf("writing JSON: %w", err)
+	}
+	return nil
+}
+
+func verdictStyle(v results.Verdict) style {
+	return map[results.Verdict]style{
+		results.Regression: red, results.Undecided: yellow, results.Improvement: green, results.GatePassed: green,
+	}[v]
+}
+
+// changeWords is head against base as a person says it.
+func changeWords(e results.Estimate) string {
+	if e.N == 0 {
+		return nothing
+	}
+	text := fmt.Sprintf("%+.1f %%", 100*(e.Ratio-1))
+	if e.HasInterval() {
+		text += fmt.Sprintf(" [%+.1f – %+.1f]", 100*(e.Low-1), 100*(e.High-1))
+	}
+	return text
+}
+
+func gateTable(out *bytes.Buffer, g *results.GateReport, o Options) error {
+	width := o.Width
+	if width == 0 {
+		width = 120
+	}
+	p := &page{out: out, width: max(width, leastWidth), color: o.Color}
+	p.line(p.paint("originpull gate  ", bold) + p.paint(g.Scenario.Name, bold))
+	p.item("base", 6, plain, g.Base)
+	p.item("head", 6, plain, g.Head)
+	p.item("took", 6, plain, fmt.Sprintf("%s, %s", seconds(g.Elapsed), plural(g.Trials, "trial", "trials")))
+	gateArms(p, g)
+	gateExact(p, g)
+	for _, reason := range g.Noise {
+		p.item("noise", 6, yellow, reason)
+	}
+	p.blank()
+	p.line(p.paint(string(g.Verdict), verdictStyle(g.Verdict)) + p.paint(": "+g.Why, plain))
+	return nil
+}
+
+// gateArms prints the judgements of one arm after the other.
+func gateArms(p *page, g *results.GateReport) {
+	for from := 0; from < len(g.Judgements); {
+		to := from + 1
+		for to < len(g.Judgements) && g.Judgements[to].Name == g.Judgements[from].Name {
+			to++
+		}
+		p.heading(g.Judgements[from].Name)
+		t := grid{titles: []string{"", "head against base", "margin", "tolerance", "verdict"}, left: true}
+		for _, j := range g.Judgements[from:to] {
+			verdict := string(j.Verdict)
+			if j.Rule.Severity == results.Reports {
+				verdict += " (reported only)"
+			}
+			t.add(cell{text: j.Rule.Metric}, cell{text: changeWords(j.Estimate)}, cell{text: percent(j.Rule.Margin)},
+				cell{text: percent(j.Rule.Tolerance)}, cell{text: verdict, style: verdictStyle(j.Verdict)})
+		}
+		t.print(p)
+		for _, j := range g.Judgements[from:to] {
+			if j.Verdict != results.GatePassed {
+				p.note(j.Rule.Metric+": "+j.Reason, plain)
+			}
+		}
+		from = to
+	}
+}
+
+func gateExact(p *page, g *results.GateReport) {
+	if len(g.Exact) == 0 {
+		return
+	}
+	p.heading("Compared exactly")
+	same := 0
+	for _, j := range g.Exact {
+		if j.Verdict == results.GatePassed {
+			same++
+			continue
+		}
+		p.item(string(j.Verdict), 10, red, j.Name+": "+j.What+" "+j.Reason)
+	}
+	if same > 0 {
+		p.item("same", 10, green, plural(same, "comparison", "comparisons"))
+	}
+}
+
+func gateMarkdown(out *bytes.Buffer, g *results.GateReport, _ Options) error {
+	mark := map[results.Verdict]string{results.Regression: "❌", results.Undecided: "⚠️"}[g.Verdict]
+	if mark == "" {
+		mark = "✅"
+	}
+	fmt.Fprintf(out, "## %s originpull gate %s: %s\n\n%s: head is %s, base is %s. %s, %s.\n",
+		mark, md(g.Scenario.Name), g.Verdict, md(g.Why), md(g.Head), md(g.Base), seconds(g.Elapsed), plural(g.Trials, "trial", "trials"))
+	var rows [][]string
+	for _, j := range g.Judgements {
+		rows = append(rows, []string{md(j.Name), md(j.Rule.Metric), md(changeWords(j.Estimate)), percent(j.Rule.Tolerance), string(j.Verdict), md(j.Reason)})
+	}
+	if len(rows) > 0 {
+		mdTable(out, []string{"arm", "metric", "head against base", "tolerance", "verdict", "why"}, rows)
+	}
+	changed := slices.DeleteFunc(slices.Clone(g.Exact), func(j results.ExactJudgement) bool { return j.Verdict == results.GatePassed })
+	rows = nil
+	for _, j := range changed[:min(len(changed), maxFindings)] {
+		rows = append(rows, []string{md(j.Name), md(j.What), string(j.Verdict), md(j.Reason)})
+	}
+	if len(rows) > 0 {
+		mdTable(out, []string{"compared exactly", "what", "verdict", "why"}, rows)
+	}
+	fmt.Fprintf(out, "\n%d of %d exact comparisons are the same.\n", len(g.Exact)-len(changed), len(g.Exact))
+	for _, reason := range g.Noise {
+		fmt.Fprintf(out, "\n- ⚠️ %s\n", md(reason))
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package report
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/originpull/originpull/results"
+)
+
+func init() {
+	register(format{
+		Format: Format{Name: "sarif", Title: "SARIF 2.1.0: bypass rows that are not as predicted, at the scenario's line"},
+		render: sarif,
+	})
+}
+
+// The part of SARIF 2.1.0 (OASIS, §3) that code scanning reads.
+type sarifLog struct {
+	Schema  string     `json:"$schema"`
+	Version string     `json:"version"`
+	Runs    []sarifRun `json:"runs"`
+}
+
+type sarifRun struct {
+	Tool        sarifTool         `json:"tool"`
+	Automation  sarifID           `json:"automationDetails"`
+	Invocations []sarifInvocation `json:"invocations"`
+	Results     []sarifResult     `json:"results"`
+}
+
+type sarifTool struct {
+	Driver sarifDriver `json:"driver"`
+}
+
+type sarifDriver struct {
+	Name    string      `json:"name"`
+	Version string      `json:"version,omitempty"`
+	URI     string      `json:"informationUri"`
+	Rules   []sarifRule `json:"rules"`
+}
+
+type sarifRule struct {
+	ID    string    `json:"id"`
+	Short sarifText `json:"shortDescription"`
+}
+
+type sarifText struct {
+	Text string `json:"text"`
+}
+
+type sarifID struct {
+	ID string `json:"id"`
+}
+
+type sarifInvocation struct {
+	Successful bool `json:"executionSuccessful"`
+}
+
+type sarifResult struct {
+	RuleID       string            `json:"ruleId"`
+	RuleIndex    int               `json:"ruleIndex"`
+	Level        string            `json:"level"`
+	Message      sarifText         `json:"message"`
+	Locations    []sarifLocation   `json:"locations"`
+	Fingerprints map[string]string `json:"partialFingerprints"`
+}
+
+type sarifLocation struct {
+	Physical sarifPhysical `json:"physicalLocation"`
+}
+
+type sarifPhysical struct {
+	Artifact sarifArtifact `json:"artifactLocation"`
+	Region   sarifRegion   `json:"region"`
+}
+
+type sarifArtifact struct {
+	URI string `json:"uri"`
+}
+
+type sarifRegion struct {
+	StartLine int `json:"startLine"`
+}
+
+const (
+	sarifSchema = "https://json.schemastore.org/sarif-2.1.0.json"
+	projectURI  = "https://github.com/originpull/originpull"
+
+	// fingerprintKey names what a fingerprint is made of. Another making needs
+	// another number, or every alert that is open would be opened again.
+	fingerprintKey = "originpullRow/v1"
+)
+
+func sarif(out *bytes.Buffer, r *results.Result, _ Options) error {
+	run := sarifRun{
+		Tool:        sarifTool{Driver: sarifDriver{Name: "originpull", Version: r.Build[results.BuildVersion], URI: projectURI, Rules: []sarifRule{}}},
+		Automation:  sarifID{ID: "originpull/" + r.Scenario.Name + "/"},
+		Invocations: []sarifInvocation{{Successful: r.Complete}},
+		Results:     []sarifResult{},
+	}
+	index := map[string]int{}
+	for i := range r.Bypass {
+		b := &r.Bypass[i]
+		if rowOutcome(b) != rowUnexpected {
+			continue
+		}
+		at, known := index[b.Case]
+		if !known {
+			at = len(run.Tool.Driver.Rules)
+			index[b.Case] = at
+			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{ID: b.Case, Short: sarifText{Text: b.Title}})
+		}
+		run.Results = append(run.Results, sarifResult{
+			RuleID: b.Case, RuleIndex: at, Level: rowLevel(b),
+			Message:      sarifText{Text: rowName(b) + ": " + rowFinding(b)},
+			Locations:    []sarifLocation{{Physical: scenarioPlace(r, b.Experiment)}},
+			Fingerprints: map[string]string{fingerprintKey: fingerprint(r, b)},
+		})
+	}
+	e := json.NewEncoder(out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(sarifLog{Schema: sarifSchema, Version: "2.1.0", Runs: []sarifRun{run}}); err != nil {
+		return fmt.Errorf("writing JSON: %w", err)
+	}
+	return nil
+}
+
+// rowLevel is an error where someone who must not pull did, or the edge could
+// not, and a warning where a row proves nothing.
+func rowLevel(b *results.BypassRow) string {
+	if b.Mistake != "" || b.Measured == results.VerdictNotRun {
+		return "warning"
+	}
+	return "error"
+}
+
+// scenarioPlace is where the experiment stands in the scenario. A result
+// of an older build does not name its file: the scenario's name stands for it.
+func scenarioPlace(r *results.Result, experiment string) sarifPhysical {
+	file, line := r.Scenario.File, 1
+	if file == "" {
+		file = r.Scenario.Name + ".yaml"
+	}
+	if x, found := r.Experiment(experiment); found && x.Line > 0 {
+		line = x.Line
+	}
+	return sarifPhysical{Artifact: sarifArtifact{URI: file}, Region: sarifRegion{StartLine: line}}
+}
+
+// fingerprint is of what a row is, never of how it came out or where the
+// scenario says it: an alert stays the same one while its file is edited.
+func fingerprint(r *results.Result, b *results.BypassRow) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{
+		r.Scenario.Name, b.Experiment, b.Case, b.Strategy, b.Server, b.Mistake, b.TLS, b.Protocol,
+	}, "\x00")))
+	return hex.EncodeToString(sum[:16])
+}

@@ -1,0 +1,146 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/originpull/originpull/results"
+)
+
+// Versus joins two plans of one scenario into one in which every arm stands
+// twice, of base and of head, told apart by results.GateAxis. They then take
+// turns within every trial, block by block: no fairer way exists to compare
+// them. Expectations, claims and bypass experiments are left out, and so is
+// the double: the trials themselves tell the noise.
+//
+// The error names everything that keeps them from being compared.
+func Versus(base, head *Plan) (*Plan, error) {
+	joined := *base
+	joined.Expect, joined.Claims, joined.Experiments, joined.PlannedSeconds = nil, nil, nil, preparingSeconds
+	var problems []error
+	for i := range base.Experiments {
+		b := &base.Experiments[i]
+		if b.Kind == Bypass {
+			continue
+		}
+		at := slices.IndexFunc(head.Experiments, func(x Experiment) bool { return x.Name == b.Name })
+		if at < 0 {
+			problems = append(problems, fmt.Errorf("experiment %q is in base alone", b.Name))
+			continue
+		}
+		x, err := versus(b, &head.Experiments[at])
+		if err != nil {
+			problems = append(problems, fmt.Errorf("experiment %q: %w", b.Name, err))
+			continue
+		}
+		joined.Experiments = append(joined.Experiments, x)
+	}
+	for _, h := range head.Experiments {
+		if h.Kind != Bypass && !slices.ContainsFunc(base.Experiments, func(x Experiment) bool { return x.Name == h.Name }) {
+			problems = append(problems, fmt.Errorf("experiment %q is in head alone", h.Name))
+		}
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	return &joined, nil
+}
+
+func versus(base, head *Experiment) (Experiment, error) {
+	x := *base
+	x.Expect, x.Claims, x.Arms, x.Pairs = nil, nil, nil, 0
+	if base.Kind != head.Kind || base.Interleaved != head.Interleaved || base.Block != head.Block {
+		return x, errors.New("its workload differs between base and head: mode and block must be the same")
+	}
+	for i := range base.Arms {
+		b := &base.Arms[i]
+		switch b.Role {
+		case Double:
+			continue
+		case Baseline:
+			x.Arms = append(x.Arms, *b)
+			continue
+		case Ordinary:
+		}
+		at := slices.IndexFunc(head.Arms, func(a Arm) bool { return a.Name == b.Name })
+		if at < 0 {
+			return x, fmt.Errorf("arm %s is in base alone", b.Name)
+		}
+		h := &head.Arms[at]
+		if b.Settings.Origin.Server != h.Settings.Origin.Server {
+			return x, fmt.Errorf("base has the server %s and head %s: two servers share no plain-TCP baseline, compare kept runs instead", b.Settings.Origin.Server, h.Settings.Origin.Server)
+		}
+		x.Arms = append(x.Arms, gateArm(b, results.GateBase), gateArm(h, results.GateHead))
+	}
+	if base.Kind == Handshakes && !slices.ContainsFunc(x.Arms, func(a Arm) bool { return a.Role == Baseline }) {
+		return x, errors.New("it has no plain-TCP baseline, of which CPU is net: set workload.controls to true")
+	}
+	return x, nil
+}
+
+// gateArm is an arm of one side.
+func gateArm(a *Arm, side string) Arm {
+	out := *a
+	out.Axes = maps.Clone(a.Axes)
+	if out.Axes == nil {
+		out.Axes = map[string]string{}
+	}
+	out.Axes[results.GateAxis] = side
+	rest := strings.TrimPrefix(strings.TrimPrefix(a.Name, a.Experiment), "/")
+	out.Name = strings.TrimSuffix(a.Experiment+"/"+results.GateAxis+"="+side+","+rest, ",")
+	return out
+}
+
+// WithTrials returns the plan with that many trials, each of so many seconds
+// of blocks in an interleaved experiment, and other draws than under another
+// number.
+func (p *Plan) WithTrials(trials int, perTrial float64, number int) *Plan {
+	out := *p
+	out.Seed += uint64(number) << 32
+	out.PlannedSeconds = preparingSeconds
+	out.Experiments = slices.Clone(p.Experiments)
+	for i := range out.Experiments {
+		x := &out.Experiments[i]
+		x.Trials = trials
+		if x.Interleaved {
+			x.Seconds = perTrial
+		}
+		arms := float64(len(x.Arms))
+		x.PlannedSeconds = float64(trials) * (x.Seconds + arms*(pairSeconds+x.Warmup))
+		out.PlannedSeconds += x.PlannedSeconds
+	}
+	return &out
+}
+
+// OnlyBypass returns the plan with its bypass experiments alone, and whether
+// there are any.
+func (p *Plan) OnlyBypass() (*Plan, bool) {
+	out := *p
+	out.Expect, out.Claims, out.PlannedSeconds = nil, nil, preparingSeconds
+	out.Experiments = slices.DeleteFunc(slices.Clone(p.Experiments), func(x Experiment) bool { return x.Kind != Bypass })
+	for i := range out.Experiments {
+		out.Experiments[i].Expect = nil
+		out.PlannedSeconds += out.Experiments[i].PlannedSeconds
+	}
+	return &out, len(out.Experiments) > 0
+}
+
+// trialPercentiles adds what a gate compares of a trial's times: latency from
+// the intended start.
+func trialPercentiles(m map[string]float64, t *armTrial) {
+	if t.edge == nil {
+		return
+	}
+	h, err := results.DecodeHistogram(t.edge.Summary.Histograms["latency"])
+	if err != nil {
+		return // there is none, or collectArm will say what is wrong with it
+	}
+	for name, v := range results.Percentiles("latency", h) {
+		if name == "latency.p50" || name == "latency.p90" || name == "latency.p99" {
+			m[name] = v.Value
+		}
+	}
+}

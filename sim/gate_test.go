@@ -1,0 +1,96 @@
+package sim
+
+import (
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/originpull/originpull/results"
+)
+
+func TestVersus(t *testing.T) {
+	base := compileText(t, handshakeScenario)
+	head := compileText(t, handshakeScenario, "edge.tls.group=p256")
+	joined, err := Versus(base, head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := joined.Experiments[0]
+	if len(x.Arms) != 9 || x.Expect != nil || x.Claims != nil || joined.Experiments[0].Arms[8].Role != Baseline {
+		t.Fatalf("%d arms, %v", len(x.Arms), x.Arms[len(x.Arms)-1].Role)
+	}
+	for i := 0; i < 8; i += 2 {
+		b, h := &x.Arms[i], &x.Arms[i+1]
+		if b.differsOnlyIn(h) != results.GateAxis || b.Settings.Edge.TLS.Group != "x25519" || h.Settings.Edge.TLS.Group != "p256" {
+			t.Errorf("%s against %s", b.Name, h.Name)
+		}
+		if strings.Replace(b.Name, "gate=base", "gate=head", 1) != h.Name || !strings.HasPrefix(h.Name, "h/gate=head,edge.tls.version=") {
+			t.Errorf("names %s and %s", b.Name, h.Name)
+		}
+	}
+	if slices.ContainsFunc(base.Experiments[0].Arms, func(a Arm) bool { _, has := a.Axes[results.GateAxis]; return has }) {
+		t.Error("the plan of base was changed")
+	}
+	more := joined.WithTrials(7, 0.25, 3)
+	if y := more.Experiments[0]; y.Trials != 7 || y.Seconds != 0.25 || more.Seed == joined.Seed || x.Trials == 7 {
+		t.Errorf("%d trials of %v s, seed %d", y.Trials, y.Seconds, more.Seed)
+	}
+}
+
+func TestVersusRefuses(t *testing.T) {
+	base := compileText(t, handshakeScenario)
+	for want, head := range map[string]*Plan{
+		`experiment "h": its workload differs`:       compileText(t, handshakeScenario, "workload.block=9ms"),
+		`experiment "h" is in base alone`:            compileText(t, strings.ReplaceAll(handshakeScenario, "name: h\n", "name: other\n")),
+		`experiment "h": arm h/edge.tls.version=1.2`: compileText(t, strings.ReplaceAll(strings.Split(handshakeScenario, "    claims:")[0], `["1.2", "1.3"]`, `["1.3"]`)),
+	} {
+		if _, err := Versus(base, head); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
+// The whole way: two sides that are the same, measured in turn, give samples
+// of which every trial yields one estimate, and nothing exact changes.
+func TestVersusRuns(t *testing.T) {
+	text := strings.Split(handshakeScenario, "    compare:")[0]
+	base, head := compileText(t, text), compileText(t, text)
+	joined, err := Versus(base, head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := Run(t.Context(), joined.WithTrials(3, 0.2, 0), testConfig(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	exact, err := result.GateExact()
+	if err != nil || len(exact) == 0 {
+		t.Fatalf("%v, %d exact comparisons", err, len(exact))
+	}
+	for _, j := range exact {
+		if j.Verdict != results.GatePassed || j.Name != "h" {
+			t.Errorf("%+v", j)
+		}
+	}
+	samples, err := result.GateSamples(results.DefaultRules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	measured := map[string]int{}
+	for _, s := range samples {
+		measured[s.Rule.Metric] = len(s.Estimates)
+	}
+	want := []string{"latency.p50", "latency.p90", "latency.p99"}
+	if runtime.GOOS == "linux" {
+		want = append(want, "handshake.cpu.edge", "handshake.cpu.origin")
+	}
+	for _, metric := range want {
+		if measured[metric] != 3 {
+			t.Errorf("%s: %d estimates of 3 trials", metric, measured[metric])
+		}
+	}
+	if len(measured) != len(want) {
+		t.Errorf("samples of %v, want %v", measured, want)
+	}
+}
