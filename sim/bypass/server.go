@@ -202,11 +202,11 @@ func (s onServer) stage(missing origin.Proof) wire.Stage {
 		if err != nil {
 			continue
 		}
-		switch at := s.driver.Stage(proof); {
-		case at == origin.StageTCP:
+		switch s.driver.Stage(proof) {
+		case origin.StageTCP:
 			return wire.StageTCP
-		case at == origin.StageTLS:
-			first = at
+		case origin.StageTLS:
+			first = origin.StageTLS
 		}
 	}
 	return wire.Stage(first)
