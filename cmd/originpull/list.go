@@ -127,6 +127,11 @@ func listMistakes(w io.Writer, verbose bool) {
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", m.Strategy, m.Name, m.Title)
 		if verbose {
 			_, _ = fmt.Fprintf(w, "\t\tfix: %s\n", m.Fix)
+			for _, d := range origin.Drivers() {
+				if fix := d.Fix(m); fix != "" && fix != m.Fix {
+					_, _ = fmt.Fprintf(w, "\t\tfix in %s: %s\n", d.Name, fix)
+				}
+			}
 		}
 	}
 }
