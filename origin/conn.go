@@ -201,7 +201,7 @@ func (c *conn) begin() bool {
 		return false
 	}
 	if c.tls == nil {
-		c.guard = s.state.Load().guard
+		c.guard = s.guardOf(&c.identity)
 		c.end(&s.counts.plain)
 	} else if !c.handshake() {
 		return false

@@ -33,6 +33,12 @@ type Driver struct {
 	refuses func(Installed, Setup) error
 	// render writes the configuration and says how to start the server on it.
 	render func(*rendering) (launch, error)
+	// mistakes are those that the driver writes beside mistakesOfAll.
+	mistakes []string
+	// unwritten are those of mistakesOfAll that the server has no words for.
+	unwritten []string
+	// refusesAt is Stage; nil: at http, whatever is missing.
+	refusesAt func(missing Proof) string
 	// quit is the signal, a key of gracefully, that lets the server finish.
 	quit string
 	// logs are the files in the private folder that parse reads, by name.
@@ -146,9 +152,7 @@ func ask(ctx context.Context, path string, args ...string) (string, error) {
 // name; a bypass run takes it into its prediction.
 func (d Driver) Limits(found Installed, p Policy) []Limit {
 	var limits []Limit
-	if p.Mistake != "" {
-		limits = append(limits, Limit{Reason: fmt.Sprintf("mistake %q is not written for a real server yet", p.Mistake)})
-	}
+	limits = append(limits, mistakeLimit(d, p)...)
 	if len(p.PublicHosts) > 0 {
 		limits = append(limits, Limit{Reason: "public hosts beside the protected one are not written for a real server yet"})
 	}
@@ -171,6 +175,9 @@ func (d Driver) Check(found Installed, s Setup) error {
 		if limit.Proof == 0 || !s.Weaker {
 			problems = append(problems, errors.New(limit.Reason))
 		}
+	}
+	if p := s.Config.Policy; p.Mistake != "" && !s.Weaker {
+		problems = append(problems, fmt.Errorf("mistake %q is for bypass runs alone", p.Mistake))
 	}
 	problems = append(problems, refuseLibrary(found, s), d.refuses(found, s), s.check())
 	if err := errors.Join(problems...); err != nil {

@@ -25,10 +25,14 @@ func init() {
 		limits:   apacheLimits,
 		refuses:  refuseApache,
 		render:   renderApache,
-		quit:     "winch",
-		logs:     []string{accessFile, errorFile},
-		parse:    parseApache,
-		opened:   true,
+		mistakes: []string{"exempt-path-secret"},
+		// optional_no_ca forgives an unknown authority and nothing else.
+		unwritten: []string{"any-certificate"},
+		refusesAt: afterHandshake,
+		quit:      "winch",
+		logs:      []string{accessFile, errorFile},
+		parse:     parseApache,
+		opened:    true,
 	})
 }
 
@@ -90,6 +94,15 @@ func runningOpenSSL(module []byte) string {
 		}
 	}
 	return ""
+}
+
+// afterHandshake: the certificate is OpenSSL's or crypto/tls's affair, all else
+// is decided on the request.
+func afterHandshake(missing Proof) string {
+	if certificateProofs.Without(Subject).Has(missing) {
+		return StageTLS
+	}
+	return StageHTTP
 }
 
 func apacheLimits(_ Installed, p Policy) []Limit {
@@ -190,7 +203,10 @@ func apacheTLS(c *config, r *rendering) {
 	if !p.Uses(MTLS) {
 		return
 	}
-	c.add("SSLVerifyClient require\nSSLVerifyDepth 10\nSSLCACertificateFile %s", rootsFile)
+	verify := map[certificateRule]string{
+		requireCertificate: "require", optionalCertificate: "optional", noCertificate: "none",
+	}[r.certificateRule]
+	c.add("SSLVerifyClient %s\nSSLVerifyDepth 10\nSSLCACertificateFile %s", verify, rootsFile)
 	c.addIf(p.RevocationList != "", "SSLCARevocationFile %s\nSSLCARevocationCheck chain", listFile)
 }
 
@@ -205,6 +221,17 @@ func apacheGuard(c *config, r *rendering) {
 		either := make([]string, len(r.secrets))
 		for i, secret := range r.secrets {
 			either[i] = fmt.Sprintf("%%{HTTP:%s} == '%s'", p.SecretHeader, secret)
+			if r.secretRule == caselessSecret {
+				either[i] = fmt.Sprintf("%%{HTTP:%s} =~ /^%s$/i", p.SecretHeader, secret)
+			}
+		}
+		switch {
+		case r.secretRule == anySecret:
+			either = []string{fmt.Sprintf("%%{HTTP:%s} != ''", p.SecretHeader)}
+		case r.secretRule == optionalSecret:
+			either = append(either, fmt.Sprintf("%%{HTTP:%s} == ''", p.SecretHeader))
+		case p.Mistake == "exempt-path-secret":
+			either = append(either, fmt.Sprintf("%%{REQUEST_URI} =~ /%s/", exemptWord))
 		}
 		c.add("SetEnvIfExpr \"! (%s)\" refused=secret", strings.Join(either, " || "))
 	}
@@ -218,7 +245,7 @@ func apacheGuard(c *config, r *rendering) {
 		}
 	}
 	require := "Require not env refused"
-	if p.Uses(Allowlist) {
+	if p.Uses(Allowlist) && p.Mistake != "open-allowlist" {
 		prefixes := make([]string, len(p.Allow))
 		for i, prefix := range p.Allow {
 			prefixes[i] = prefix.Masked().String()

@@ -27,14 +27,16 @@ func init() {
 			"how handshakes over HTTP/3 ended: its QUIC library's own log has their number alone, and costs five lines for each connection",
 			"whether a request over HTTP/3 came in 0-RTT, which it takes on every route",
 		},
-		binaries: []string{"caddy"},
-		identify: identifyCaddy,
-		limits:   caddyLimits,
-		refuses:  refuseCaddy,
-		render:   renderCaddy,
-		quit:     "term",
-		logs:     []string{errorFile, accessFile, outputFile},
-		parse:    parseCaddy,
+		binaries:  []string{"caddy"},
+		identify:  identifyCaddy,
+		limits:    caddyLimits,
+		refuses:   refuseCaddy,
+		render:    renderCaddy,
+		mistakes:  []string{"trust-forwarded"},
+		refusesAt: afterHandshake,
+		quit:      "term",
+		logs:      []string{errorFile, accessFile, outputFile},
+		parse:     parseCaddy,
 	})
 }
 
@@ -167,7 +169,7 @@ func caddyTLS(r *rendering) object {
 		return policy
 	}
 	var roots []string
-	for bundle := []byte(r.Config.Credentials.Roots[p.ClientRoots]); ; {
+	for bundle := []byte(r.mistakenRoots()); ; {
 		block, rest := pem.Decode(bundle)
 		if block == nil {
 			break
@@ -175,7 +177,12 @@ func caddyTLS(r *rendering) object {
 		roots = append(roots, base64.StdEncoding.EncodeToString(block.Bytes))
 		bundle = rest
 	}
-	policy["client_authentication"] = object{"mode": "require_and_verify", "trusted_ca_certs": roots}
+	mode := map[certificateRule]string{
+		requireCertificate: "require_and_verify", optionalCertificate: "verify_if_given", anyCertificate: "require",
+	}[r.certificateRule]
+	if r.certificateRule != noCertificate {
+		policy["client_authentication"] = object{"mode": mode, "trusted_ca_certs": roots}
+	}
 	return policy
 }
 
@@ -215,18 +222,31 @@ func caddyGuard(r *rendering) []object {
 	if r.Protocol == ProtocolH3 {
 		refuse(Authority, object{"host": []string{hostName(p.Host)}})
 	}
-	if p.Uses(Allowlist) {
+	if p.Uses(Allowlist) && p.Mistake != "open-allowlist" {
 		ranges := make([]string, len(p.Allow))
 		for i, prefix := range p.Allow {
 			ranges[i] = prefix.Masked().String()
 		}
-		refuse(Address, object{"remote_ip": object{"ranges": ranges}})
+		matcher := object{"ranges": ranges}
+		if p.Mistake == "trust-forwarded" {
+			matcher["forwarded"] = true
+		}
+		refuse(Address, object{"remote_ip": matcher})
 	}
 	if pins := caddyPin(p); pins != nil {
 		refuse(Subject, pins...)
 	}
 	if p.Uses(Header) {
-		refuse(Secret, object{"header": object{p.SecretHeader: r.secrets}})
+		switch r.secretRule {
+		case anySecret:
+			refuse(Secret, object{"header": object{p.SecretHeader: []string{"*"}}})
+		case optionalSecret:
+			refuse(Secret, object{"header": object{p.SecretHeader: r.secrets}}, object{"header": object{p.SecretHeader: nil}}, object{"header": object{p.SecretHeader: []string{""}}})
+		case caselessSecret:
+			refuse(Secret, object{"header_regexp": object{p.SecretHeader: object{"pattern": "(?i)^(" + strings.Join(r.secrets, "|") + ")$"}}})
+		default:
+			refuse(Secret, object{"header": object{p.SecretHeader: r.secrets}})
+		}
 	}
 	return routes
 }

@@ -29,10 +29,14 @@ func init() {
 		limits:   haproxyLimits,
 		refuses:  refuseHAProxy,
 		render:   renderHAProxy,
-		quit:     "usr1",
-		logs:     []string{accessFile},
-		parse:    parseHAProxy,
-		accepted: haproxyAccepted,
+		mistakes: []string{"trust-forwarded", "exempt-path-secret"},
+		// ca-ignore-err and crt-ignore-err forgive many errors, not all.
+		unwritten: []string{"any-certificate"},
+		refusesAt: haproxyRefusesAt,
+		quit:      "usr1",
+		logs:      []string{accessFile},
+		parse:     parseHAProxy,
+		accepted:  haproxyAccepted,
 	})
 }
 
@@ -55,6 +59,17 @@ func identifyHAProxy(ctx context.Context, path string) (Installed, error) {
 
 func haproxyLimits(_ Installed, p Policy) []Limit {
 	return append(pinLimit(p, "it has no sample for subject alternative names", PinNone, PinSubject, PinLeaf), revocationRead(p)...)
+}
+
+func haproxyRefusesAt(missing Proof) string {
+	switch missing {
+	case Address:
+		return StageTCP
+	case Subject, Secret, Authority:
+		return StageHTTP
+	default:
+		return StageTLS
+	}
 }
 
 func refuseHAProxy(found Installed, s Setup) error {
@@ -108,7 +123,11 @@ func haproxyBind(r *rendering) string {
 	if !p.Uses(MTLS) {
 		return bind
 	}
-	bind += " verify required ca-file " + rootsFile
+	bind += map[certificateRule]string{
+		requireCertificate:  " verify required ca-file ",
+		optionalCertificate: " verify optional ca-file ",
+		noCertificate:       " verify none ca-file ",
+	}[r.certificateRule] + rootsFile
 	if p.RevocationList != "" {
 		bind += " crl-file " + listFile
 	}
@@ -123,7 +142,14 @@ func haproxyGuard(c *config, r *rendering) {
 		for i, prefix := range p.Allow {
 			allowed[i] = prefix.Masked().String()
 		}
-		c.add("tcp-request connection reject if !{ src %s }", strings.Join(allowed, " "))
+		switch p.Mistake {
+		case "open-allowlist":
+		case "trust-forwarded":
+			c.add("http-request set-src req.hdr(X-Forwarded-For) if { req.hdr(X-Forwarded-For) -m found }")
+			c.add("http-request deny deny_status 403 if !{ src %s }", strings.Join(allowed, " "))
+		default:
+			c.add("tcp-request connection reject if !{ src %s }", strings.Join(allowed, " "))
+		}
 	}
 	c.add("http-request capture req.hdr(host) len 128")
 	refuse := func(proof string, status int, unless string) {
@@ -144,9 +170,21 @@ func haproxyGuard(c *config, r *rendering) {
 	}
 	if p.Uses(Header) {
 		once := fmt.Sprintf("{ req.fhdr_cnt(%s) eq 1 }", p.SecretHeader)
+		fold := ""
+		if r.secretRule == caselessSecret {
+			fold = "-i "
+		}
 		either := make([]string, len(r.secrets))
 		for i, secret := range r.secrets {
-			either[i] = fmt.Sprintf("%s { req.fhdr(%s) -m str \"%s\" }", once, p.SecretHeader, secret)
+			either[i] = fmt.Sprintf("%s { req.fhdr(%s) -m str %s\"%s\" }", once, p.SecretHeader, fold, secret)
+		}
+		switch {
+		case r.secretRule == anySecret:
+			either = []string{fmt.Sprintf("{ req.fhdr(%s) -m len gt 0 }", p.SecretHeader)}
+		case r.secretRule == optionalSecret:
+			either = append(either, fmt.Sprintf("!{ req.fhdr(%s) -m len gt 0 }", p.SecretHeader))
+		case p.Mistake == "exempt-path-secret":
+			either = append(either, fmt.Sprintf("{ path_sub %s }", exemptWord))
 		}
 		refuse(Secret.String(), 403, strings.Join(either, " || "))
 	}

@@ -182,6 +182,7 @@ func certificateProof(reason string) Proof {
 		part  string
 		proof Proof
 	}{
+		{"invalid signature by the client", Possession},
 		{"expired", Validity},
 		{"not yet valid", Validity},
 		{"revoked", Freshness},

@@ -23,10 +23,17 @@ func init() {
 		limits:   nginxLimits,
 		refuses:  refuseNginx,
 		render:   renderNginx,
-		quit:     "quit",
-		logs:     []string{accessFile, errorFile},
-		parse:    parseNginx,
-		accepted: nginxAccepted,
+		mistakes: []string{
+			"answer-before-allowlist", "trust-forwarded", "alias-header", "exempt-path-secret",
+			"exempt-path-certificate", "trust-forwarded-certificate", "first-value",
+		},
+		// optional_no_ca forgives an unknown authority and nothing else.
+		unwritten: []string{"any-certificate"},
+		refusesAt: nginxRefusesAt,
+		quit:      "quit",
+		logs:      []string{accessFile, errorFile},
+		parse:     parseNginx,
+		accepted:  nginxAccepted,
 	})
 }
 
@@ -61,6 +68,15 @@ func nginxLimits(found Installed, p Policy) []Limit {
 		})
 	}
 	return limits
+}
+
+// nginxRefusesAt: a certificate that does not verify is answered with 400; only
+// one whose key the client lacks ends the handshake.
+func nginxRefusesAt(missing Proof) string {
+	if missing == Possession {
+		return StageTLS
+	}
+	return StageHTTP
 }
 
 // newerThan compares the first two numbers of a version.
@@ -139,7 +155,12 @@ func nginxTLSLines(c *config, r *rendering) {
 	if !p.Uses(MTLS) {
 		return
 	}
-	c.add("ssl_verify_client on;\nssl_verify_depth 10;\nssl_client_certificate %s;", rootsFile)
+	if r.certificateRule == noCertificate {
+		c.add("ssl_client_certificate %s;", rootsFile)
+		return
+	}
+	verify := map[certificateRule]string{requireCertificate: "on", optionalCertificate: "optional"}[r.certificateRule]
+	c.add("ssl_verify_client %s;\nssl_verify_depth 10;\nssl_client_certificate %s;", verify, rootsFile)
 	c.addIf(p.RevocationList != "", "ssl_crl %s;", listFile)
 }
 
@@ -155,23 +176,50 @@ func nginxGuard(c *config, r *rendering) {
 	if p.Uses(Header) {
 		variable := "$http_" + strings.ReplaceAll(strings.ToLower(p.SecretHeader), "-", "_")
 		c.add("set $secret wrong;")
-		for _, secret := range r.secrets {
-			c.add("if (%s = \"%s\") { set $secret right; }", variable, secret)
+		equals := map[secretRule]string{exactSecret: "=", optionalSecret: "=", anySecret: "!=", caselessSecret: "~*"}[r.secretRule]
+		values := r.secrets
+		if r.secretRule == anySecret {
+			values = []string{""}
 		}
+		for _, secret := range values {
+			c.add("if (%s %s \"%s\") { set $secret right; }", variable, equals, secret)
+		}
+		c.addIf(r.secretRule == optionalSecret, "if (%s = \"\") { set $secret right; }", variable)
+		c.addIf(p.Mistake == "exempt-path-secret", "if ($request_uri ~ %s) { set $secret right; }", exemptWord)
+		c.addIf(p.Mistake == "alias-header", "underscores_in_headers on;")
 		c.add("if ($secret = wrong) { set $denied secret; return 403; }")
 	}
+	nginxExcuses(c, p)
 	if p.Uses(Allowlist) {
 		for _, prefix := range p.Allow {
 			c.add("allow %s;", prefix.Masked())
 		}
-		c.add("deny all;")
+		c.addIf(p.Mistake != "open-allowlist", "deny all;")
+		c.addIf(p.Mistake == "trust-forwarded", "set_real_ip_from 0.0.0.0/0;\nreal_ip_header X-Forwarded-For;")
 	}
+}
+
+// nginxExcuses are mistakes that let a missing certificate pass, by path or by
+// what a header claims.
+func nginxExcuses(c *config, p Policy) {
+	excuse, pattern := "", ""
+	switch p.Mistake {
+	case "exempt-path-certificate":
+		excuse, pattern = "$request_uri", exemptWord
+	case "trust-forwarded-certificate":
+		excuse, pattern = "$http_x_ssl_client_verify", "SUCCESS"
+	default:
+		return
+	}
+	c.add("set $certificate $ssl_client_verify;\nif (%s ~ %s) { set $certificate SUCCESS; }", excuse, pattern)
+	c.add("if ($certificate != SUCCESS) { set $denied chain; return 403; }")
 }
 
 // nginxContent serves a file: a return would answer before allow and deny.
 func nginxContent(c *config, r *rendering) {
 	c.add("root %s;\nlocation /o/ {\nadd_header %s %s;", objectDir, ProofHeader, ProtectedContent)
 	c.addIf(r.Config.Response.CacheControl != "", "add_header Cache-Control \"%s\";", r.Config.Response.CacheControl)
+	c.addIf(r.Config.Policy.Mistake == "answer-before-allowlist", "return 200 early;")
 	c.add("try_files /%s =404;\n}\nlocation / { try_files /none =404; }", objectFile)
 }
 

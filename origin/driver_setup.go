@@ -30,6 +30,9 @@ type Setup struct {
 	// HTTP/1.1, which every server speaks beside it. HTTP/3 is on the UDP port
 	// of Address's number. A server that cannot is refused.
 	Protocol string
+	// PublicRoots are what the mistake of trusting the system's roots trusts, a
+	// PEM bundle.
+	PublicRoots []byte
 	// Key is the type of the certificates' keys; "" is the default one.
 	Key pki.KeyType
 }
@@ -76,6 +79,9 @@ type rendering struct {
 	// ready is the path under which control answers 204.
 	ready string
 	files []string
+	// What a mistake changes; the zero values are the correct rules.
+	secretRule      secretRule
+	certificateRule certificateRule
 }
 
 // launch is how to start a server.
@@ -111,6 +117,7 @@ func (r *rendering) write(name string, content []byte) error {
 
 // prepare writes what every server needs.
 func (r *rendering) prepare() error {
+	r.mistaken()
 	c := r.Config
 	if _, err := c.Credentials.Certificate(c.Certificate); err != nil {
 		return fmt.Errorf("server certificate: %w", err)
@@ -139,7 +146,7 @@ func (r *rendering) prepareRoots() error {
 	if _, err := c.Pool(p.ClientRoots); err != nil {
 		return fmt.Errorf("client roots: %w", err)
 	}
-	if err := r.write(rootsFile, []byte(c.Roots[p.ClientRoots])); err != nil || p.RevocationList == "" {
+	if err := r.write(rootsFile, []byte(r.mistakenRoots())); err != nil || p.RevocationList == "" {
 		return err
 	}
 	if _, err := c.RevocationList(p.RevocationList, p.ClientRoots); err != nil {
@@ -182,6 +189,7 @@ func (r *rendering) prepareSecrets() error {
 		}
 		r.secrets = append(r.secrets, secret)
 	}
+	r.secrets = append(r.secrets, r.mistakenSecrets()...)
 	return nil
 }
 

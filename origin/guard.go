@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"time"
@@ -24,6 +25,8 @@ type guard struct {
 	// overQUIC decides on QUIC connections; the guard itself in a correct
 	// policy.
 	overQUIC *guard
+	// overPlain is the same for a plaintext port beside the TLS one.
+	overPlain *guard
 
 	// admits decides on the socket address, before any byte; nil admits all.
 	admits func(netip.Addr) bool
@@ -37,6 +40,12 @@ type guard struct {
 	secret func(http.Header) *denial
 	// secrets are the values that are accepted now.
 	secrets []secretSum
+
+	// What follows is only ever set by mistake. secretless says whose secret is
+	// not asked for, excuses whose certificate; trailers counts a trailer as
+	// header; behindRouter guards matched routes only; echoes answers TRACE.
+	secretless, excuses            func(*http.Request) bool
+	trailers, behindRouter, echoes bool
 
 	// anyAuthority serves whatever Host asks for, whatever SNI said.
 	anyAuthority bool
@@ -96,6 +105,9 @@ func newGuard(p Policy, c pki.Credentials, encrypted bool, previous *guard) (*gu
 	g.previous = nil
 	if g.overQUIC == nil {
 		g.overQUIC = g
+	}
+	if g.overPlain == nil {
+		g.overPlain = g
 	}
 	return g, nil
 }
@@ -165,10 +177,28 @@ func (g *guard) admit(c *identity, r *http.Request) *denial {
 	if g.claims != nil && !g.claims(r, c.peer.Addr()) {
 		return deny(Address, "neither the socket address %s nor a forwarded one is allowed", c.peer.Addr())
 	}
-	if g.secret != nil && !g.public[host] {
-		return g.secret(r.Header)
+	if g.excuses != nil && c.encrypted && len(c.certs) == 0 && !g.public[host] && !g.excuses(r) {
+		return deny(Chain, "no client certificate")
 	}
-	return nil
+	if g.secret == nil || g.public[host] || g.secretless != nil && g.secretless(r) {
+		return nil
+	}
+	header := r.Header
+	if g.trailers {
+		header = withTrailer(r)
+	}
+	return g.secret(header)
+}
+
+// withTrailer reads the body to its end, where the trailer is.
+func withTrailer(r *http.Request) http.Header {
+	// A body that breaks off has no trailer.
+	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, maxHeader))
+	header := r.Header.Clone()
+	for name, values := range r.Trailer {
+		header[name] = append(header[name], values...)
+	}
+	return header
 }
 
 // standing decides whether a connection that was good when it began is good
@@ -182,7 +212,7 @@ func (g *guard) standing(c *identity, public bool) *denial {
 		return nil
 	}
 	if len(c.certs) == 0 {
-		if changed && g.asksCertificate() {
+		if (changed || !c.encrypted) && g.asksCertificate() {
 			return deny(Chain, "no client certificate")
 		}
 		return nil
@@ -203,8 +233,10 @@ func (g *guard) certificateStanding(certs []*x509.Certificate, changed bool) *de
 		if d := g.chain(certs); d != nil {
 			return d
 		}
-	case time.Now().After(certs[0].NotAfter):
-		return deny(Validity, "client certificate expired at %s", certs[0].NotAfter.Format(time.RFC3339))
+	default:
+		if d := g.datesStanding(certs); d != nil {
+			return d
+		}
 	}
 	if g.fullOnly {
 		return nil
@@ -216,6 +248,22 @@ func (g *guard) certificateStanding(certs []*x509.Certificate, changed bool) *de
 	}
 	if g.freshness != nil && !g.handshakeOnly {
 		return g.freshness(certs)
+	}
+	return nil
+}
+
+// datesStanding looks at the leaf, and when one of the other certificates has
+// expired, whether the leaf has a chain without it.
+func (g *guard) datesStanding(certs []*x509.Certificate) *denial {
+	now := time.Now()
+	for i, cert := range certs {
+		if !now.After(cert.NotAfter) {
+			continue
+		}
+		if i > 0 {
+			return g.chain(certs)
+		}
+		return deny(Validity, "client certificate expired at %s", cert.NotAfter.Format(time.RFC3339))
 	}
 	return nil
 }

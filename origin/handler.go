@@ -38,7 +38,7 @@ func (s *Server) handler() http.Handler {
 		c.answering.Store(true)
 		c.pending.Store(false)
 		c.reply = reply{ResponseWriter: w, server: s, identity: &c.identity, request: r}
-		c.reply.decide(s.state.Load().guard)
+		c.reply.decide(s.guardOf(&c.identity))
 		c.reply = reply{}
 	})
 }
@@ -57,7 +57,21 @@ func (c *conn) serveH2(w http.ResponseWriter, r *http.Request) {
 	c.mu.Unlock()
 }
 
-func (s *Server) newRouter() http.Handler {
+// routes says whether the router has a route of its own for the request.
+func (s *Server) routes(r *http.Request) bool {
+	var match mux.RouteMatch
+	return s.router.Match(r, &match) && match.MatchErr == nil
+}
+
+// echo is the mistake of answering TRACE.
+func (r *reply) echo() {
+	r.Header().Set("Content-Type", "message/http")
+	r.WriteHeader(http.StatusOK)
+	// The peer that went away needs no body.
+	_ = r.request.Header.Write(r.ResponseWriter)
+}
+
+func (s *Server) newRouter() *mux.Router {
 	router := mux.NewRouter()
 	router.HandleFunc(objectRoute+"{key}", s.serveObject).Methods(http.MethodGet, http.MethodHead)
 	router.HandleFunc("/", serveRoot).Methods(http.MethodGet, http.MethodHead)
@@ -75,9 +89,17 @@ func (r *reply) decide(g *guard) (spent bool) {
 	if d == nil && r.early && !takesEarly(r.request) {
 		d = &denial{reason: "the request came before the handshake was complete, and its route takes none in 0-RTT", status: http.StatusTooEarly}
 	}
-	if d != nil {
+	if d != nil && (!g.behindRouter || d.proof != Secret || r.server.routes(r.request)) {
 		r.deny(d)
 		return d.closes
+	}
+	if d != nil { // by mistake: what the router answers by itself
+		r.server.router.ServeHTTP(r, r.request)
+		return false
+	}
+	if g.echoes && r.request.Method == http.MethodTrace {
+		r.echo()
+		return false
 	}
 	content := protectedValue
 	if g.public[hostName(r.request.Host)] {

@@ -16,6 +16,9 @@ type Mistake struct {
 	// Drops returns the proofs that a caller who knows of the mistake need no
 	// longer hold on a path. A caller who behaves like the edge still passes.
 	Drops func(Path) Proof
+	// Locks are what the edge itself can no longer show: such a mistake lets
+	// nobody in and keeps the edge out.
+	Locks Proof
 
 	// lifts is the one refusal of New that the mistake switches off; "" none.
 	lifts refusal

@@ -33,14 +33,7 @@ func init() {
 				roots.AddCert(root)
 			}
 			g.roots, g.subject = roots, nil
-			if listed := g.freshness; listed != nil {
-				g.freshness = func(certs []*x509.Certificate) *denial {
-					if !issuedBy(certs, private) {
-						return nil
-					}
-					return listed(certs)
-				}
-			}
+			g.listedOnly(private)
 			return nil
 		},
 	})

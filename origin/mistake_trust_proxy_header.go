@@ -2,6 +2,7 @@ package origin
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -37,7 +38,14 @@ const maxPreface = 107
 // that were read and are no part of it.
 func readPreface(c net.Conn) (netip.Addr, []byte, error) {
 	const prefix = "PROXY "
-	line := make([]byte, 0, maxPreface)
+	first, rest, err := readFirst(c)
+	if err != nil || rest != nil {
+		return netip.Addr{}, rest, err
+	}
+	if first == prefaceV2[0] {
+		return readPrefaceV2(c)
+	}
+	line := append(make([]byte, 0, maxPreface), first)
 	one := make([]byte, 1)
 	for len(line) < maxPreface {
 		if _, err := io.ReadFull(c, one); err != nil {
@@ -60,4 +68,39 @@ func readPreface(c net.Conn) (netip.Addr, []byte, error) {
 		}
 	}
 	return netip.Addr{}, nil, errors.New("the PROXY line does not end")
+}
+
+// readFirst reads one byte. One that begins no preface is returned in rest.
+func readFirst(c net.Conn) (first byte, rest []byte, err error) {
+	one := make([]byte, 1)
+	if _, err := io.ReadFull(c, one); err != nil {
+		return 0, nil, err
+	}
+	if one[0] != 'P' && one[0] != prefaceV2[0] {
+		return 0, one, nil
+	}
+	return one[0], nil, nil
+}
+
+// prefaceV2 is what the binary form begins with.
+const prefaceV2 = "\r\n\r\n\x00\r\nQUIT\n"
+
+// readPrefaceV2 reads the rest of a binary preface; LOCAL claims no address.
+func readPrefaceV2(c net.Conn) (netip.Addr, []byte, error) {
+	head := make([]byte, len(prefaceV2)+3)
+	if _, err := io.ReadFull(c, head); err != nil {
+		return netip.Addr{}, nil, err
+	}
+	if string(head[:len(prefaceV2)-1]) != prefaceV2[1:] {
+		return netip.Addr{}, nil, errors.New("the binary PROXY preface is none")
+	}
+	command, family := head[len(prefaceV2)-1], head[len(prefaceV2)]
+	body := make([]byte, binary.BigEndian.Uint16(head[len(prefaceV2)+1:]))
+	if _, err := io.ReadFull(c, body); err != nil {
+		return netip.Addr{}, nil, err
+	}
+	if command == 0x21 && family == 0x11 && len(body) >= 12 {
+		return netip.AddrFrom4([4]byte(body[:4])), nil, nil
+	}
+	return netip.Addr{}, nil, nil
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func TestRequires(t *testing.T) {
-	const mtls = "chain+purpose+validity+subject+authority+freshness"
+	const mtls = "chain+purpose+validity+subject+authority+freshness+possession"
 	for _, test := range []struct {
 		strategies []string
 		path       Path
@@ -30,11 +30,11 @@ func TestRequires(t *testing.T) {
 		{[]string{MTLS}, Path{Connection: Resumed}, nil, mtls},
 		{[]string{MTLS}, Path{Connection: Pooled}, nil, mtls},
 		{[]string{MTLS}, Path{Public: true}, nil, "authority"},
-		{[]string{MTLS}, Path{}, func(p *Policy) { p.Pin = PinNone }, "chain+purpose+validity+authority+freshness"},
-		{[]string{MTLS}, Path{}, func(p *Policy) { p.RevocationList = "" }, "chain+purpose+validity+subject+authority"},
+		{[]string{MTLS}, Path{}, func(p *Policy) { p.Pin = PinNone }, "chain+purpose+validity+authority+freshness+possession"},
+		{[]string{MTLS}, Path{}, func(p *Policy) { p.RevocationList = "" }, "chain+purpose+validity+subject+authority+possession"},
 		{[]string{Allowlist, Header, MTLS}, Path{}, nil, "address+secret+" + mtls},
 		{[]string{Allowlist, Header, MTLS}, Path{}, func(p *Policy) { p.Mistake = "optional-certificate" }, "address+secret+authority"},
-		{[]string{MTLS}, Path{Connection: Pooled}, func(p *Policy) { p.Mistake = "handshake-only-revocation" }, "chain+purpose+validity+subject+authority"},
+		{[]string{MTLS}, Path{Connection: Pooled}, func(p *Policy) { p.Mistake = "handshake-only-revocation" }, "chain+purpose+validity+subject+authority+possession"},
 		{[]string{MTLS}, Path{Connection: Resumed}, func(p *Policy) { p.Mistake = "handshake-only-revocation" }, mtls},
 		{[]string{Header}, Path{}, func(p *Policy) { p.Mistake = "lax-default" }, "secret+authority"}, // not this policy's strategy
 	} {

@@ -28,12 +28,15 @@ const (
 	Authority
 	// Freshness: that certificate is not revoked.
 	Freshness
+	// Possession: the caller holds that certificate's key. A session that is
+	// resumed brings the possession of its first handshake along.
+	Possession
 )
 
 // certificateProofs are what a client certificate proves.
-const certificateProofs = Chain | Purpose | Validity | Subject | Freshness
+const certificateProofs = Chain | Purpose | Validity | Subject | Freshness | Possession
 
-var proofNames = []string{"address", "secret", "chain", "purpose", "validity", "subject", "authority", "freshness"}
+var proofNames = []string{"address", "secret", "chain", "purpose", "validity", "subject", "authority", "freshness", "possession"}
 
 // Has says whether every proof in q is in p.
 func (p Proof) Has(q Proof) bool { return p&q == q }

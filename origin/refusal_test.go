@@ -121,7 +121,7 @@ func otherList(t *testing.T) func(*Config) {
 func TestNewRefusesMistakesOutOfPlace(t *testing.T) {
 	l := newLab(t)
 	for mistake, want := range map[string]string{
-		"luck":   `unknown mistake "luck": want one of open-allowlist`,
+		"luck":   `unknown mistake "luck": want one of answer-before-allowlist, open-allowlist`,
 		"no-pin": `mistake "no-pin" belongs to strategy "mtls", which the policy does not use`,
 	} {
 		p := policy(t, Header)

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gorilla/mux"
+
 	"github.com/originpull/originpull/pki"
 	"github.com/originpull/originpull/wire"
 )
@@ -20,7 +22,7 @@ import (
 type Server struct {
 	cfg    Config
 	audit  *Audit
-	router http.Handler
+	router *mux.Router
 	http   *http.Server
 	outer  *tls.Config // nil on a plaintext origin
 	quic   *quicServer // likewise
@@ -130,7 +132,18 @@ func (s *Server) connState(c net.Conn, to http.ConnState) {
 // Serve accepts connections until Shutdown, then returns nil. Several
 // listeners may be served at once.
 func (s *Server) Serve(l net.Listener) error {
-	err := s.http.Serve(&gate{Listener: l, server: s})
+	return s.serve(&gate{Listener: l, server: s})
+}
+
+// ServePlain is Serve without TLS, for the port that so many origins have open
+// beside: the guard is the same, and where the policy wants a client
+// certificate nobody is served.
+func (s *Server) ServePlain(l net.Listener) error {
+	return s.serve(&gate{Listener: l, server: s, plain: true})
+}
+
+func (s *Server) serve(g *gate) error {
+	err := s.http.Serve(g)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
@@ -218,6 +231,7 @@ func (s *Server) forget(c *conn) {
 type gate struct {
 	net.Listener
 	server *Server
+	plain  bool // no TLS, whatever the server has
 }
 
 // Accept returns the next connection that is let in.
@@ -229,8 +243,8 @@ func (g *gate) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		s.counts.accepted.Add(1)
-		c := s.newConn(raw)
-		if guard := s.state.Load().guard; guard.admits != nil && !guard.preface && !guard.admits(c.peer.Addr()) {
+		c := s.newConn(raw, !g.plain && s.outer != nil)
+		if guard := s.guardOf(&c.identity); guard.admits != nil && !guard.preface && !guard.admits(c.peer.Addr()) {
 			c.end(&s.counts.refused)
 			s.refused(&c.identity, StageTCP, deny(Address, "address %s is not allowed", c.peer.Addr()))
 			closeRaw(raw)
@@ -249,10 +263,19 @@ func (g *gate) Accept() (net.Conn, error) {
 // close has nobody to tell.
 func closeRaw(c net.Conn) { _ = c.Close() }
 
-func (s *Server) newConn(raw net.Conn) *conn {
-	c := &conn{server: s, socket: socket{Conn: wire.Accepted(raw)}, identity: identity{peer: peerOf(raw.RemoteAddr()), encrypted: s.outer != nil}}
+// guardOf is the current guard of a connection's port.
+func (s *Server) guardOf(i *identity) *guard {
+	g := s.state.Load().guard
+	if g.encrypted && !i.encrypted {
+		return g.overPlain
+	}
+	return g
+}
+
+func (s *Server) newConn(raw net.Conn, encrypted bool) *conn {
+	c := &conn{server: s, socket: socket{Conn: wire.Accepted(raw)}, identity: identity{peer: peerOf(raw.RemoteAddr()), encrypted: encrypted}}
 	c.socket.owner = c
-	if s.outer != nil {
+	if encrypted {
 		c.tls = tls.Server(&c.socket, s.outer)
 	}
 	return c

@@ -1,10 +1,12 @@
 package origin
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/originpull/originpull/pki"
@@ -29,7 +31,7 @@ func requiresCertificate(p Policy, path Path) Proof {
 	if path.Public {
 		return 0
 	}
-	required := Chain | Purpose | Validity
+	required := Chain | Purpose | Validity | Possession
 	if p.Pin != PinNone {
 		required |= Subject
 	}
@@ -84,15 +86,55 @@ func (g *guard) equipRevocation() error {
 	if err != nil {
 		return g.refuse(refuseNoRevocation, "revocation list: %w", err)
 	}
-	g.freshness = func(certs []*x509.Certificate) *denial { return checkFreshness(revoked, certs[0]) }
+	roots, err := pki.ParseCertificates([]byte(g.credentials.Roots[g.policy.ClientRoots]))
+	if err != nil {
+		return g.refuse(refuseNoRevocation, "revocation list: client roots: %w", err)
+	}
+	g.freshness = func(certs []*x509.Certificate) *denial { return checkFreshness(revoked, certs, roots) }
 	return nil
 }
 
-func checkFreshness(revoked *pki.Revoked, leaf *x509.Certificate) *denial {
-	if err := revoked.Check(leaf, time.Now()); err != nil {
-		return deny(Freshness, "client certificate: %v", err)
+// checkFreshness asks for the leaf and for each authority above it, but for
+// the root, which nobody but itself could revoke. certs is what the caller
+// sent: the leaf first, and perhaps certificates of no importance, which are
+// not looked at.
+func checkFreshness(revoked *pki.Revoked, certs, roots []*x509.Certificate) *denial {
+	now, at := time.Now(), certs[0]
+	for range certs {
+		if err := revoked.Check(at, now); err != nil {
+			return deny(Freshness, "client certificate: %v", err)
+		}
+		if issuedByOneOf(at, roots) {
+			return nil
+		}
+		above := issuerAmong(at, certs[1:])
+		if above == nil {
+			return nil // the chain's own check has found it elsewhere, or not at all
+		}
+		at = above
 	}
 	return nil
+}
+
+// issuerAmong returns the certificate that signed c, or nil.
+func issuerAmong(c *x509.Certificate, candidates []*x509.Certificate) *x509.Certificate {
+	for _, above := range candidates {
+		if issuedByOneOf(c, []*x509.Certificate{above}) {
+			return above
+		}
+	}
+	return nil
+}
+
+// issuedByOneOf compares names and key identifiers: the signature has been
+// verified with the chain, and costs more than a request may.
+func issuedByOneOf(c *x509.Certificate, issuers []*x509.Certificate) bool {
+	for _, issuer := range issuers {
+		if bytes.Equal(c.RawIssuer, issuer.RawSubject) && (len(c.AuthorityKeyId) == 0 || bytes.Equal(c.AuthorityKeyId, issuer.SubjectKeyId)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (g *guard) verifyChain(certs []*x509.Certificate) *denial {
@@ -134,6 +176,9 @@ func handshakeDenial(err error) *denial {
 	// crypto/tls has no type for this one; a test holds its text.
 	if err.Error() == "tls: client didn't provide a certificate" {
 		return deny(Chain, "no client certificate")
+	}
+	if strings.HasPrefix(err.Error(), "tls: invalid signature by the client certificate") {
+		return deny(Possession, "the client does not hold the key of its certificate")
 	}
 	return &denial{reason: fmt.Sprintf("handshake failed: %v", err)}
 }

@@ -192,6 +192,7 @@ const (
 	VerdictDenied   = "denied" // the legitimate edge was refused
 	VerdictLagged   = "lagged" // worked for a while after it was forbidden
 	VerdictLeaked   = "leaked"
+	VerdictServed   = "served" // the legitimate edge got through
 	VerdictCostly   = "costly"
 	VerdictUnstable = "unstable"
 	VerdictNotRun   = "not-run"

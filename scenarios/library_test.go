@@ -27,6 +27,7 @@ func TestLibrary(t *testing.T) {
 		"pingora":              "pools 2",
 		"cold-pools":           "pools 12",
 		"bypass-core":          "bypass 21 cases",
+		"bypass-full":          "builtin 93 cases, servers 93 cases",
 	}
 	entries := Library()
 	if len(entries) != len(want) {

@@ -46,7 +46,7 @@ func (r *run) bypassExperiment(ctx context.Context, x *Experiment) error {
 // bypassRow is a row in the document's terms.
 func bypassRow(experiment string, row *bypass.Row) results.BypassRow {
 	return results.BypassRow{
-		Experiment: experiment, Case: row.Case, Title: row.Title, Strategy: row.Strategy, Server: "builtin",
+		Experiment: experiment, Case: row.Case, Title: row.Title, Strategy: row.Strategy, Server: row.Server,
 		Mistake: row.Mistake, TLS: row.TLS, Protocol: row.Protocol,
 		Predicted: string(row.Predicted), Measured: string(row.Measured), Stage: string(row.Stage),
 		Reason: row.Reason, Proof: row.Proof, Status: row.Status,
@@ -63,6 +63,9 @@ type originStarter struct {
 
 func (s *originStarter) start(ctx context.Context, p origin.Policy, c pki.Credentials, env bypass.Environment) (bypass.Origin, func() error, error) {
 	name := fmt.Sprintf("%s-%02d-%s", s.experiment, s.started.Add(1), policyName(p))
+	if env.Server != "" {
+		return startForAttempts(ctx, p, c, env)
+	}
 	roots, err := s.publicRoots(env)
 	if err != nil {
 		return nil, nil, err
@@ -78,13 +81,54 @@ func (s *originStarter) start(ctx context.Context, p origin.Policy, c pki.Creden
 	audit := filepath.Join(auditFolder(s.run.cfg), fileStem(name)+".jsonl")
 	arm := Arm{Name: name, Experiment: s.experiment, Policy: p, Settings: scenarios.Defaults()}
 	arm.Settings.Edge.TLS.Group = bypass.Group
-	address, err := builtinEnd{proc}.listen(ctx, &Start{
+	addresses, err := builtinEnd{proc}.listenAll(ctx, &Start{
 		Protocol: ProtocolVersion, Seed: s.run.plan.Seed, Arm: arm, Credentials: c, Certificate: bypass.ServerCertificate, Audit: audit, QUIC: true,
 	})
 	if err != nil {
 		return nil, nil, errors.Join(err, stop())
 	}
-	return &workerOrigin{process: proc, address: address, journal: origin.OpenJournal(audit)}, stop, nil
+	return &workerOrigin{process: proc, addresses: addresses, journal: origin.OpenJournal(audit)}, stop, nil
+}
+
+// startForAttempts starts a real server under the policy.
+func startForAttempts(ctx context.Context, p origin.Policy, c pki.Credentials, env bypass.Environment) (bypass.Origin, func() error, error) {
+	driver, known := origin.DriverNamed(env.Server)
+	if !known {
+		return nil, nil, fmt.Errorf("no driver for server %q", env.Server)
+	}
+	running, err := driver.Start(ctx, origin.Setup{
+		Config: origin.Config{
+			Policy: p, Credentials: c, Certificate: bypass.ServerCertificate, Group: bypass.Group, Tickets: true,
+			Response: origin.Response{Size: serverObject},
+		},
+		Weaker: true, PublicRoots: env.PublicRoots,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), stopGrace)
+		defer cancel()
+		return running.Stop(ctx)
+	}
+	return serverOrigin{running}, stop, nil
+}
+
+// serverObject is the size of what real servers protect, in bytes.
+const serverObject = 1 << 10
+
+// serverOrigin is a real server as attempts see it.
+type serverOrigin struct{ running *origin.Running }
+
+func (o serverOrigin) Address() netip.AddrPort    { return o.running.Address() }
+func (o serverOrigin) Side(string) netip.AddrPort { return netip.AddrPort{} }
+
+func (o serverOrigin) Reload(context.Context, origin.Policy, pki.Credentials) error {
+	return errors.New("a real server reads its policy at the start")
+}
+
+func (o serverOrigin) Audit(ctx context.Context, peer netip.AddrPort) (origin.Entry, error) {
+	return o.running.Await(ctx, peer)
 }
 
 // publicRoots writes the lab's public authority where the origin's process
@@ -119,12 +163,20 @@ func policyName(p origin.Policy) string {
 
 // workerOrigin is an origin worker as attempts see it.
 type workerOrigin struct {
-	process *process
-	address netip.AddrPort
-	journal *origin.Journal
+	process   *process
+	addresses []netip.AddrPort // as originWorker lists them
+	journal   *origin.Journal
 }
 
-func (o *workerOrigin) Address() netip.AddrPort { return o.address }
+func (o *workerOrigin) Address() netip.AddrPort { return o.addresses[0] }
+
+func (o *workerOrigin) Side(name string) netip.AddrPort {
+	at := map[string]int{bypass.SidePlain: 1, bypass.SideV6: 2}[name]
+	if at == 0 || at >= len(o.addresses) {
+		return netip.AddrPort{}
+	}
+	return o.addresses[at]
+}
 
 func (o *workerOrigin) Reload(ctx context.Context, p origin.Policy, c pki.Credentials) error {
 	_, err := o.process.ask(ctx, Command{Type: msgReload, Reload: &Reload{Policy: p, Credentials: c}})

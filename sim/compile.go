@@ -214,7 +214,7 @@ func withControls(experiment string, arms []Arm) []Arm {
 
 func (c *compiler) bypass(x *Experiment, e *scenarios.Experiment) {
 	x.Kind, x.Trials, x.Warmup = Bypass, 1, 0
-	x.Bypass = &BypassPlan{Cases: e.Bypass.Cases, Strategies: e.Bypass.Strategies, TLS: e.Bypass.TLS}
+	x.Bypass = &BypassPlan{Cases: e.Bypass.Cases, Strategies: e.Bypass.Strategies, TLS: e.Bypass.TLS, Servers: e.Bypass.Servers}
 	base := fmt.Sprintf("experiments[%d].bypass", e.Index)
 	known := true
 	for i, id := range e.Bypass.Cases {
@@ -255,14 +255,14 @@ func (c *compiler) bypassSettings(e *scenarios.Experiment) {
 
 // bypassPlan is the plan in the attempts' own terms.
 func (x *Experiment) bypassPlan() bypass.Plan {
-	return bypass.Plan{Cases: x.Bypass.Cases, Strategies: x.Bypass.Strategies, TLS: x.Bypass.TLS}
+	return bypass.Plan{Cases: x.Bypass.Cases, Strategies: x.Bypass.Strategies, TLS: x.Bypass.TLS, Servers: x.Bypass.Servers}
 }
 
 // policies counts the distinct policies, each a server start.
 func policies(rows []bypass.Planned) int {
-	distinct := map[[2]string]bool{}
+	distinct := map[[3]string]bool{}
 	for _, row := range rows {
-		distinct[[2]string{row.Strategy, row.Mistake}] = true
+		distinct[[3]string{row.Server, row.Strategy, row.Mistake}] = true
 	}
 	return len(distinct)
 }

@@ -42,18 +42,29 @@ type builtinEnd struct{ *process }
 
 // listen starts the server in the worker.
 func (w builtinEnd) listen(ctx context.Context, start *Start) (netip.AddrPort, error) {
-	ready, err := w.ask(ctx, Command{Type: msgStart, Start: start})
+	all, err := w.listenAll(ctx, start)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	if len(ready.Addresses) == 0 {
-		return netip.AddrPort{}, fmt.Errorf("%s: %w", w.name, errNoAnswer)
-	}
-	address, err := netip.ParseAddrPort(ready.Addresses[0])
+	return all[0], nil
+}
+
+// listenAll is listen with every address: there is at least one.
+func (w builtinEnd) listenAll(ctx context.Context, start *Start) ([]netip.AddrPort, error) {
+	ready, err := w.ask(ctx, Command{Type: msgStart, Start: start})
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("%s: %w", w.name, err)
+		return nil, err
 	}
-	return address, nil
+	if len(ready.Addresses) == 0 {
+		return nil, fmt.Errorf("%s: %w", w.name, errNoAnswer)
+	}
+	all := make([]netip.AddrPort, len(ready.Addresses))
+	for i, text := range ready.Addresses {
+		if all[i], err = netip.ParseAddrPort(text); err != nil {
+			return nil, fmt.Errorf("%s: %w", w.name, err)
+		}
+	}
+	return all, nil
 }
 
 func (w builtinEnd) drain(ctx context.Context, _ int64) (*origin.Counts, error) {

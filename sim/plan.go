@@ -81,6 +81,7 @@ type BypassPlan struct {
 	Cases      []string `json:"cases"`
 	Strategies []string `json:"strategies"`
 	TLS        []string `json:"tls"`
+	Servers    []string `json:"servers,omitempty"` // none: the built-in origin
 }
 
 // Arm is one configuration of edge and origin.

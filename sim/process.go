@@ -25,6 +25,7 @@ type process struct {
 	answers chan Answer   // closed when the worker's output ends
 	exited  chan struct{} // closed when the process has been waited for
 	exit    error         // valid after exited
+	late    error         // an answer that is still owed: what comes next is not the next answer
 	output  *tail         // what it printed on standard error
 }
 
@@ -68,8 +69,12 @@ func (p *process) read(out io.Reader) {
 	p.exit = p.cmd.Wait()
 }
 
-// ask sends one command and waits for its answer.
+// ask sends one command and waits for its answer. A worker that was not
+// waited for is asked nothing more.
 func (p *process) ask(ctx context.Context, c Command) (Answer, error) {
+	if p.late != nil {
+		return Answer{}, fmt.Errorf("%s is not asked %q: %w", p.name, c.Type, p.late)
+	}
 	if err := writeLine(p.in, c); err != nil {
 		return Answer{}, p.ended(ctx, err)
 	}
@@ -83,6 +88,7 @@ func (p *process) ask(ctx context.Context, c Command) (Answer, error) {
 		}
 		return a, nil
 	case <-ctx.Done():
+		p.late = fmt.Errorf("it did not answer %q in time", c.Type)
 		return Answer{}, fmt.Errorf("%s did not answer %q: %w", p.name, c.Type, context.Cause(ctx))
 	}
 }

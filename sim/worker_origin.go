@@ -48,7 +48,14 @@ func (w *originWorker) start(ctx context.Context, s *Start) (Answer, error) {
 	if err != nil {
 		return Answer{}, fmt.Errorf("listening: %w", err)
 	}
-	served := make(chan error, 2)
+	sides, err := w.listenAside(s.QUIC)
+	if err != nil {
+		return Answer{}, err
+	}
+	served := make(chan error, 4)
+	for _, side := range sides {
+		go func() { served <- side.serve(server) }()
+	}
 	go func() { served <- server.Serve(listener) }()
 	go func() {
 		if packets == nil {
@@ -57,9 +64,54 @@ func (w *originWorker) start(ctx context.Context, s *Start) (Answer, error) {
 		}
 		served <- server.ServeQUIC(packets)
 	}()
-	w.server, w.served = server, sync.OnceValue(func() error { return errors.Join(<-served, <-served) })
+	w.server, w.served = server, sync.OnceValue(func() error {
+		err := errors.Join(<-served, <-served)
+		for range sides {
+			err = errors.Join(err, <-served)
+		}
+		return err
+	})
 	w.planter.share = s.Arm.Settings.Origin.Plant.CPU
-	return Answer{Type: msgReady, Addresses: []string{listener.Addr().String()}}, w.planter.begin()
+	return Answer{Type: msgReady, Addresses: addresses(listener, sides)}, w.planter.begin()
+}
+
+// aside is a listener beside the TLS port.
+type aside struct {
+	net.Listener
+	plain bool
+}
+
+func (s aside) serve(server *origin.Server) error {
+	if s.plain {
+		return server.ServePlain(s.Listener)
+	}
+	return server.Serve(s.Listener)
+}
+
+// listenAside opens what attempts want beside the TLS port: plaintext, and TLS
+// over IPv6 where the machine has it. Nothing without them.
+func (w *originWorker) listenAside(wanted bool) ([]aside, error) {
+	if !wanted {
+		return nil, nil
+	}
+	plain, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listening on loopback: %w", err)
+	}
+	sides := []aside{{plain, true}}
+	if v6, err := net.Listen("tcp6", "[::1]:0"); err == nil {
+		sides = append(sides, aside{v6, false})
+	}
+	return sides, nil
+}
+
+// addresses are those of the TLS port and of what stands beside it, in order.
+func addresses(first net.Listener, sides []aside) []string {
+	all := []string{first.Addr().String()}
+	for _, s := range sides {
+		all = append(all, s.Addr().String())
+	}
+	return all
 }
 
 // also serves what comes to another listener.

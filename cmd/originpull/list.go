@@ -59,11 +59,20 @@ func listCases(w io.Writer, verbose bool) {
 		if !verbose {
 			continue
 		}
+		if a.Unbuilt != "" {
+			_, _ = fmt.Fprintf(w, "\t  not built: %s\n", a.Unbuilt)
+		}
 		for i, step := range a.Steps {
 			_, _ = fmt.Fprintf(w, "\t  %d. %s\n", i+1, step)
 		}
 		for _, strategy := range slices.Sorted(maps.Keys(a.Mistakes)) {
 			_, _ = fmt.Fprintf(w, "\t  control under %s: %s\n", strategy, a.Mistakes[strategy])
+		}
+		if a.EdgeFault != "" {
+			_, _ = fmt.Fprintf(w, "\t  control, an edge with a fault: %s\n", a.EdgeFault)
+		}
+		if a.Run != nil {
+			_, _ = fmt.Fprintf(w, "\t  holds: %s\n", a.Holds)
 		}
 		_, _ = fmt.Fprintf(w, "\t  reference: %s\n", a.Reference)
 	}
@@ -118,6 +127,11 @@ func listMistakes(w io.Writer, verbose bool) {
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", m.Strategy, m.Name, m.Title)
 		if verbose {
 			_, _ = fmt.Fprintf(w, "\t\tfix: %s\n", m.Fix)
+			for _, d := range origin.Drivers() {
+				if fix := d.Fix(m); fix != "" && fix != m.Fix {
+					_, _ = fmt.Fprintf(w, "\t\tfix in %s: %s\n", d.Name, fix)
+				}
+			}
 		}
 	}
 }

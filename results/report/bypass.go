@@ -121,6 +121,10 @@ func outcome(b *results.BypassRow) cell {
 		c.text = "not run"
 	case b.Measured == results.VerdictBlocked:
 		c = cell{strings.TrimSpace("blocked " + b.Stage), green}
+	case b.Measured == results.VerdictServed:
+		c.style = green
+	case b.Measured == results.VerdictDenied && b.Predicted == results.VerdictDenied:
+		c.text = "denied (by design)"
 	case b.Measured == results.VerdictBypassed && b.Predicted == results.VerdictBypassed:
 		c.text = "OPEN (by design)"
 	case b.Measured == results.VerdictBypassed:
@@ -241,23 +245,24 @@ func exceptions(p *page, rows []*results.BypassRow) {
 	}
 }
 
-// notRun lists the cases that could not be run, with the reason; they are
-// neither passed nor failed.
+// notRun lists the cases that could not be run by the reason; they are neither
+// passed nor failed.
 func notRun(p *page, rows []*results.BypassRow) {
-	type key struct{ id, reason string }
-	counts := map[key]int{}
-	var order []key
+	counts, cases := map[string]int{}, map[string][]string{}
+	var order []string
 	for _, b := range rows {
 		if b.Ran() {
 			continue
 		}
-		k := key{b.Case, b.Skipped}
-		if counts[k] == 0 {
-			order = append(order, k)
+		if counts[b.Skipped] == 0 {
+			order = append(order, b.Skipped)
 		}
-		counts[k]++
+		counts[b.Skipped]++
+		if !slices.Contains(cases[b.Skipped], b.Case) {
+			cases[b.Skipped] = append(cases[b.Skipped], b.Case)
+		}
 	}
-	for _, k := range order {
-		p.item("not run", 11, yellow, fmt.Sprintf("%s (%s): %s", k.id, plural(counts[k], "row", "rows"), k.reason))
+	for _, reason := range order {
+		p.item("not run", 11, yellow, fmt.Sprintf("%s (%s): %s", strings.Join(cases[reason], ", "), plural(counts[reason], "row", "rows"), reason))
 	}
 }

@@ -17,6 +17,8 @@ const (
 	SharedSecret Family = "B" // the secret header
 	Certificate  Family = "C" // the client certificate
 	Session      Family = "D" // handshake, session and routing
+	RogueOrigin  Family = "E" // an origin that is not the one, against the edge
+	Exhaustion   Family = "F" // what an attempt costs the origin
 )
 
 // Class says where an attempt may be made.
@@ -41,6 +43,11 @@ const (
 	LeakedSecret     Capability = "has seen the secret header"
 	OtherCertificate Capability = "has another certificate of the same authority"
 	StolenKey        Capability = "has stolen a certificate with its key"
+	AddressInRange   Capability = "has an address in the allowed range"
+	Viewer           Capability = "is a viewer of the edge"
+	OnPath           Capability = "sits on the path between edge and origin"
+	Nobody           Capability = "is nobody: it is the edge itself that is affected"
+	ControlsOrigin   Capability = "answers in the origin's place"
 )
 
 // Attempt is one way to pull from an origin without being its edge. It is
@@ -65,12 +72,57 @@ type Attempt struct {
 	// origin asks for no certificate, so that a refusal comes after it.
 	Unasked bool
 
-	// Mistakes names the control of each strategy that the case concerns.
-	// For the others the control is that of A01: see Control.
-	Mistakes map[string]string
+	// Mistakes names the control of each strategy that the case concerns, and
+	// Also a second one, for steps that the first lets pass no more than the
+	// correct policy does. For other strategies the control is that of A01: see
+	// Controls.
+	Mistakes, Also map[string]string
 
-	// Needs names what the attempt needs and an origin may lack.
-	Needs string
+	// Concerns are the strategies under which the attempt means anything; none:
+	// all of them.
+	Concerns []string
+
+	// Legitimate: it is the edge itself that pulls, in a way that careless
+	// origins refuse. Then every step has to be served.
+	Legitimate bool
+
+	// Gain is what an attempt that succeeds amounts to; "" is Bypassed.
+	Gain Verdict
+
+	// Leaf: the certificate that is shown is the very one that the edge has.
+	Leaf bool
+
+	// SecondLeaf: the attempt begins with a second certificate in the edge's
+	// name, which is nothing where one certificate is pinned.
+	SecondLeaf bool
+
+	// Live: the attempt changes the policy of a running origin and counts on
+	// connections, sessions or memory that a restart would lose.
+	Live bool
+
+	// Sides are the listeners that it needs beside the TLS port: see Origin.
+	Sides []string
+
+	// Exploits are the proofs that a server which asks for them weakly does not
+	// get from this attempt: see origin.Limit.
+	Exploits origin.Proof
+
+	// BuiltinOnly says why the attempt can only be made on the built-in origin;
+	// "" where it can be made on any.
+	BuiltinOnly string
+
+	// Unbuilt says why the case is listed and cannot be made; "" for an attempt
+	// that has a Run.
+	Unbuilt string
+
+	// Rogue makes the attempt of family E, which meets the edge and no origin:
+	// see EdgeLab.
+	Rogue func(ctx context.Context, lab *EdgeLab) (Outcome, error)
+
+	// EdgeFault names the control of such an attempt, "" for none; Refusal is
+	// part of what the strict edge says; OpenByDesign: it says nothing.
+	EdgeFault, Refusal string
+	OpenByDesign       bool
 
 	// Run makes the attempt. A refusal is part of the outcome; an error
 	// means that nothing was proven.
@@ -81,20 +133,40 @@ type Attempt struct {
 // concern a case: nobody checks anything.
 const baseline = "A01"
 
-// Control returns the name of the mistake that must let the attempt through
-// when the origin trusts the named strategy, or "" when there is none.
-func (a Attempt) Control(strategy string) string {
-	if name, ok := a.Mistakes[strategy]; ok {
-		return name
+// Controls returns the names of the mistakes of one strategy that must let the
+// attempt through; none where the case has no meaning for it.
+func (a Attempt) Controls(strategy string) []string {
+	name, concerned := a.Mistakes[strategy]
+	if !concerned {
+		if a.Legitimate || len(a.Concerns) > 0 {
+			return nil
+		}
+		name = registry[baseline].Mistakes[strategy]
 	}
-	return registry[baseline].Mistakes[strategy]
+	controls := []string{name}
+	if second, ok := a.Also[strategy]; ok {
+		controls = append(controls, second)
+	}
+	return controls
+}
+
+// gain is what the attempt amounts to when it succeeds.
+func (a Attempt) gain() Verdict {
+	switch {
+	case a.Legitimate:
+		return Served
+	case a.Gain != "":
+		return a.Gain
+	default:
+		return Bypassed
+	}
 }
 
 // unmet says why the attempt cannot be made with this TLS version, or "".
 func (a Attempt) unmet(version string) string {
 	switch {
-	case a.Needs != "":
-		return "needs " + a.Needs + ", which the built-in origin does not offer"
+	case a.Unbuilt != "":
+		return a.Unbuilt
 	case a.overQUIC() && version == "1.2":
 		return "QUIC has no TLS 1.2"
 	}

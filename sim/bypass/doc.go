@@ -3,8 +3,11 @@
 //
 // The pipeline:
 //
-//  1. [Rows] turns a [Plan] (cases × strategies × correct and control × TLS
-//     version) into predicted rows. Nothing runs; the rows can be printed.
+//  1. [Rows] turns a [Plan] (servers × cases × strategies × correct and
+//     controls × TLS version) into predicted rows. Nothing runs; the rows can be
+//     printed. On a real server a case meets the strategies that it is about, if
+//     its control is written for that server; the server's limits are in the
+//     prediction.
 //  2. [Runner.Run] starts one origin per distinct policy, through the
 //     caller's [Starter], and hands it the certificates and secrets of a
 //     [Material].
@@ -30,6 +33,11 @@
 //   - A row is ok only when the measured verdict is the predicted one, the
 //     legitimate edge succeeded before and after, and every refused step was
 //     refused for a proof that the attempt lacks.
+//   - A case that cannot be made is listed with its reason, and a row that
+//     cannot is skipped with its own; neither counts as passed.
+//   - Family E meets the edge and no origin: its controls are faults of an edge.
+//   - A real server's log may not name a refused peer: what it says must fit, and
+//     the pulls before and after show that the server was there.
 //   - Attackers and edges are told apart by loopback source addresses, so
 //     the package needs a system that answers on all of 127.0.0.0/8 (Linux,
 //     Windows; macOS only after adding aliases).

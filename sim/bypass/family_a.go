@@ -23,7 +23,8 @@ func init() {
 				origin.Header:    "optional-secret",
 				origin.MTLS:      "optional-certificate",
 			},
-			Run: single(Try{Name: "direct request"}),
+			Also: map[string]string{origin.Allowlist: "answer-before-allowlist"},
+			Run:  single(Try{Name: "direct request"}),
 		},
 		Attempt{
 			ID:         "A02",
@@ -64,7 +65,7 @@ func init() {
 			Class:      Safe,
 			Reference:  "F5, Cross Tenant Origin Exposure; Cloudflare, Authenticated Origin Pulls: the global certificate is not exclusive to an account",
 			Steps:      []string{"connect from an address inside the allowed range with another tenant's certificate and secret"},
-			Holds:      origin.Address | origin.Chain | origin.Purpose | origin.Validity | origin.Freshness | origin.Authority,
+			Holds:      origin.Address | origin.Chain | origin.Purpose | origin.Validity | origin.Freshness | origin.Possession | origin.Authority,
 			Mistakes:   map[string]string{origin.Header: "any-secret", origin.MTLS: "no-pin"},
 			Run:        otherTenant,
 		},
@@ -79,8 +80,9 @@ func init() {
 				"dial QUIC to the UDP port with the origin's number, GET over HTTP/3 and show nothing",
 				"give up after 500 ms: a silent origin has blocked only if its audit log says that it dropped these packets",
 			},
-			Holds: origin.Authority,
-			Path:  origin.Path{Port: origin.UDP},
+			Holds:       origin.Authority,
+			Path:        origin.Path{Port: origin.UDP},
+			BuiltinOnly: "the drivers open no UDP port for attempts",
 			Mistakes: map[string]string{
 				origin.Allowlist: "quic-open-allowlist",
 				origin.Header:    "quic-no-secret",
@@ -139,8 +141,12 @@ func proxyPrefix(ctx context.Context, l *Lab) (Outcome, error) {
 }
 
 func otherTenant(ctx context.Context, l *Lab) (Outcome, error) {
+	certificate := tenantCertificate
+	if l.shared {
+		certificate = edgeCertificate
+	}
 	return l.each(ctx, Try{
-		Name: "another tenant's edge", Source: tenantAddress, Certificate: tenantCertificate,
+		Name: "another tenant's edge", Source: tenantAddress, Certificate: certificate,
 		Header: [][2]string{{SecretHeader, l.Material.tenant}},
 	})
 }

@@ -62,7 +62,9 @@ func init() {
 				"send one header with a comma list of both",
 			},
 			Holds:    origin.Authority,
-			Mistakes: map[string]string{origin.Header: "first-value"},
+			Mistakes: map[string]string{origin.Header: "any-value"},
+			Also:     map[string]string{origin.Header: "first-value"},
+			Exploits: origin.Secret,
 			Run:      duplicatedSecret,
 		},
 	)
@@ -80,6 +82,9 @@ func leakedSecret(ctx context.Context, l *Lab) (Outcome, error) {
 }
 
 func oldSecret(ctx context.Context, l *Lab) (Outcome, error) {
+	if l.server != "" { // it reads its policy at the start, and the rotation is over
+		return l.each(ctx, Try{Name: "old secret after the overlap", Header: [][2]string{{SecretHeader, l.Material.retired}}})
+	}
 	old := l.Secret()
 	overlap := l.Policy()
 	overlap.Secret, overlap.PreviousSecret = nextSecret, currentSecret

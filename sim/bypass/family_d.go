@@ -23,9 +23,10 @@ func init() {
 				"the same with an unknown SNI",
 				"the same with the site's name in capitals",
 			},
-			Holds:    origin.Authority, // in capitals it is still the site's name
-			Mistakes: map[string]string{origin.MTLS: "lax-default"},
-			Run:      strangeServerNames,
+			Holds:       origin.Authority, // in capitals it is still the site's name
+			BuiltinOnly: publicHostMissing,
+			Mistakes:    map[string]string{origin.MTLS: "lax-default"},
+			Run:         strangeServerNames,
 		},
 		Attempt{
 			ID:         "D04",
@@ -38,10 +39,11 @@ func init() {
 				"handshake with SNI and Host of the protected site, for a strategy that does not look at names",
 				"handshake with SNI of a public site of the same origin, then request with Host of the protected one",
 			},
-			Holds:    origin.Authority, // in the first step
-			Unasked:  true,
-			Mistakes: map[string]string{origin.MTLS: "no-authority-check"},
-			Run:      publicServerName,
+			Holds:       origin.Authority, // in the first step
+			BuiltinOnly: publicHostMissing,
+			Unasked:     true,
+			Mistakes:    map[string]string{origin.MTLS: "no-authority-check"},
+			Run:         publicServerName,
 		},
 		Attempt{
 			ID:         "D09",
@@ -55,7 +57,8 @@ func init() {
 				"revoke that certificate",
 				"resume the session without any certificate, then request",
 			},
-			Holds:    certificateProofs &^ origin.Freshness,
+			Holds: certificateProofs &^ origin.Freshness,
+			Live:  true, SecondLeaf: true,
 			Path:     origin.Path{Connection: origin.Resumed},
 			Mistakes: map[string]string{origin.MTLS: "pin-in-verify-peer-certificate"},
 			Run:      resumption,
@@ -72,7 +75,8 @@ func init() {
 				"revoke that certificate",
 				"request again on the same connection",
 			},
-			Holds:    certificateProofs &^ origin.Freshness,
+			Holds: certificateProofs &^ origin.Freshness,
+			Live:  true, SecondLeaf: true,
 			Path:     origin.Path{Connection: origin.Pooled},
 			Mistakes: map[string]string{origin.MTLS: "handshake-only-revocation"},
 			Run:      keepAlive,
@@ -100,12 +104,11 @@ func publicServerName(ctx context.Context, l *Lab) (Outcome, error) {
 // knows.
 func resumption(ctx context.Context, l *Lab) (Outcome, error) {
 	sessions := tls.NewLRUClientSessionCache(1)
-	full, err := l.Try(ctx, Try{Name: "full handshake before revocation", Certificate: stolenCertificate, Sessions: sessions})
-	if err != nil || !full.Protected() {
-		return Outcome{Steps: []Step{full}}, err
-	}
-	if err := l.RevokeStolen(ctx); err != nil {
-		return Outcome{}, err
+	refused, err := l.thenRevoke(ctx, func() (Step, error) {
+		return l.Try(ctx, Try{Name: "full handshake before revocation", Certificate: stolenCertificate, Sessions: sessions})
+	})
+	if refused != nil || err != nil {
+		return outcomeOf(refused), err
 	}
 	step, err := l.Try(ctx, Try{Name: "resumption after revocation", Sessions: sessions})
 	if err != nil {
@@ -130,14 +133,31 @@ func keepAlive(ctx context.Context, l *Lab) (Outcome, error) {
 		return Outcome{Steps: []Step{step}}, err
 	}
 	defer conn.Close()
-	before, err := conn.Send(ctx, t)
-	if err != nil || !before.Protected() {
-		return Outcome{Steps: []Step{before}}, err
-	}
-	if err := l.RevokeStolen(ctx); err != nil {
-		return Outcome{}, err
+	refused, err := l.thenRevoke(ctx, func() (Step, error) { return conn.Send(ctx, t) })
+	if refused != nil || err != nil {
+		return outcomeOf(refused), err
 	}
 	t.Name = "same connection after revocation"
 	after, err := conn.Send(ctx, t)
 	return Outcome{Steps: []Step{after}}, err
+}
+
+// thenRevoke shows that the stolen certificate works, or its refusal
+// afterwards would not be the revocation's doing, and has it revoked. The step
+// is what decides when it was refused before that already.
+func (l *Lab) thenRevoke(ctx context.Context, before func() (Step, error)) (*Step, error) {
+	step, err := before()
+	if err != nil || !step.Protected() {
+		step.Early = true
+		return &step, err
+	}
+	return nil, l.RevokeStolen(ctx)
+}
+
+// outcomeOf is the outcome of one step, or of none.
+func outcomeOf(step *Step) Outcome {
+	if step == nil {
+		return Outcome{}
+	}
+	return Outcome{Steps: []Step{*step}}
 }

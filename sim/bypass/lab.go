@@ -20,6 +20,9 @@ import (
 type Origin interface {
 	// Address is where it listens, on loopback.
 	Address() netip.AddrPort
+	// Side is where else it listens, on loopback: SidePlain or SideV6. The zero
+	// value where it does not.
+	Side(name string) netip.AddrPort
 	// Reload replaces policy and credentials at once, and returns when
 	// every later request is judged by them.
 	Reload(ctx context.Context, p origin.Policy, c pki.Credentials) error
@@ -27,6 +30,12 @@ type Origin interface {
 	// for the first one until ctx ends.
 	Audit(ctx context.Context, peer netip.AddrPort) (origin.Entry, error)
 }
+
+// The listeners beside the TLS port.
+const (
+	SidePlain = "plain" // HTTP without TLS
+	SideV6    = "v6"    // TLS on [::1]
+)
 
 // Environment is what the origin's process needs beside its policy.
 type Environment struct {
@@ -36,6 +45,9 @@ type Environment struct {
 	// reads it once, and has no meaning on macOS and Windows: there the
 	// control of C04 fails.
 	PublicRoots []byte
+
+	// Server is the real server to start; "" is the built-in origin.
+	Server string
 }
 
 // Starter starts an origin with TLS (certificate ServerCertificate, session
@@ -51,13 +63,18 @@ type Lab struct {
 	Attacker netip.Addr // 127.0.9.x, another one for every row of an origin
 	Material *Material
 
-	overQUIC bool // legitimate pulls too
+	overQUIC bool   // legitimate pulls too
+	server   string // a real one; "" = the built-in origin
+	shared   bool   // the edge shows the CDN's certificate, as every customer's does
 	origin   Origin
 	pristine origin.Policy
 	reloaded bool
 	patience time.Duration // with one step, one pull, one look into the audit log
 	secret   string        // name of the secret that the legitimate edge sends
 }
+
+// reloadPatience is how much longer a reload may take than a step.
+const reloadPatience = 5
 
 // Policy returns the policy the row began with, for an attempt to change and
 // hand to Reload.
@@ -70,10 +87,18 @@ func (l *Lab) Secret() string { return l.Material.Origin.Secrets[l.secret] }
 // takes both back after the row.
 func (l *Lab) Reload(ctx context.Context, p origin.Policy, c pki.Credentials) error {
 	l.reloaded = true
+	ctx, cancel := context.WithTimeout(ctx, reloadPatience*l.patience)
+	defer cancel()
 	if err := l.origin.Reload(ctx, p, c); err != nil {
 		return fmt.Errorf("reloading the origin: %w", err)
 	}
 	return nil
+}
+
+// Restore takes back what Reload did: for an attempt that has left the edge
+// itself outside.
+func (l *Lab) Restore(ctx context.Context) error {
+	return l.Reload(ctx, l.pristine, l.Material.Origin)
 }
 
 // RevokeStolen gives the origin the revocation list that names the stolen
@@ -82,9 +107,17 @@ func (l *Lab) RevokeStolen(ctx context.Context) error {
 	return l.Reload(ctx, l.pristine, l.Material.afterTheft())
 }
 
+// serverPatience is how long a real server's log is waited for: it may say
+// nothing about a refused peer, ever.
+const serverPatience = 150 * time.Millisecond
+
 // Audit returns the origin's newest entry for the connection from peer.
 func (l *Lab) Audit(ctx context.Context, peer netip.AddrPort) (origin.Entry, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.patience)
+	patience := l.patience
+	if l.server != "" {
+		patience = min(patience, serverPatience)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	entry, err := l.origin.Audit(ctx, peer)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -64,9 +65,12 @@ type local struct {
 	address netip.AddrPort
 	journal *origin.Journal
 	alter   func(*origin.Policy)
+	sides   map[string]netip.AddrPort
 }
 
 func (o *local) Address() netip.AddrPort { return o.address }
+
+func (o *local) Side(name string) netip.AddrPort { return o.sides[name] }
 
 func (o *local) Reload(_ context.Context, p origin.Policy, c pki.Credentials) error {
 	o.alter(&p)
@@ -113,7 +117,20 @@ func (s *starter) start(_ context.Context, p origin.Policy, c pki.Credentials, _
 	if err != nil {
 		return nil, nil, errors.Join(err, file.Close())
 	}
-	served := make(chan error, 2)
+	served := make(chan error, 4)
+	sides := map[string]netip.AddrPort{}
+	for name, side := range map[string]struct {
+		at    string
+		serve func(net.Listener) error
+	}{SidePlain: {"127.0.0.1:0", server.ServePlain}, SideV6: {"[::1]:0", server.Serve}} {
+		l, err := net.Listen("tcp", side.at)
+		if err != nil {
+			served <- nil // this machine has no such address
+			continue
+		}
+		sides[name] = netip.MustParseAddrPort(l.Addr().String())
+		go func() { served <- side.serve(l) }()
+	}
 	go func() { served <- server.Serve(listener) }()
 	go func() {
 		if s.deafToUDP {
@@ -125,10 +142,10 @@ func (s *starter) start(_ context.Context, p origin.Policy, c pki.Credentials, _
 	stop := func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		return errors.Join(server.Shutdown(ctx), <-served, <-served, file.Close())
+		return errors.Join(server.Shutdown(ctx), <-served, <-served, <-served, <-served, file.Close())
 	}
 	address := netip.MustParseAddrPort(listener.Addr().String())
-	return &local{server: server, address: address, journal: origin.OpenJournal(path), alter: s.alter}, stop, nil
+	return &local{server: server, address: address, journal: origin.OpenJournal(path), alter: s.alter, sides: sides}, stop, nil
 }
 
 // measured runs a plan with the tests' material.

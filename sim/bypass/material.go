@@ -26,6 +26,7 @@ const (
 	clientRoots    = "clients"
 	currentSecret  = "secret"
 	nextSecret     = "secret-next"
+	retiredSecret  = "secret-retired"
 	revocationList = "revoked"
 )
 
@@ -51,12 +52,35 @@ const (
 	expiredCertificate  = "expired"
 	wrongUsage          = "wrong-usage"
 	wrongNameOfSameRoot = "wrong-name"
+	notYetValid         = "not-yet-valid"
+	noPurpose           = "no-purpose"
+	anyPurpose          = "any-purpose"
+	commonNameOnly      = "common-name-only"
+	wildcardName        = "wildcard"
+	leafAsIssuer        = "leaf-as-issuer"
+	pathTooLong         = "path-too-long"
+	constrainedName     = "constrained-name"
+	withoutIntermediate = "without-intermediate"
+	authorityAsLeaf     = "authority-as-leaf"
+	unrelatedBehind     = "unrelated-behind"
+	hugeChain           = "huge-chain"
+	hugeKey             = "huge-key"
+	wrongKey            = "wrong-key"
+	retiredAuthority    = "retired-authority"
+	revokedAuthority    = "revoked-authority"
+	revokedBefore       = "revoked-before" // on the list from the start
 )
+
+// retiredRoots names the roots that only a mistake still trusts.
+const retiredRoots = "clients-retired"
 
 // The source addresses that tell clients apart.
 var (
 	edgeAddress   = netip.AddrFrom4([4]byte{127, 0, 1, 1})
 	tenantAddress = netip.AddrFrom4([4]byte{127, 0, 1, 2})
+	insideAddress = netip.AddrFrom4([4]byte{127, 0, 1, 3})
+	newEgress     = netip.AddrFrom4([4]byte{127, 0, 3, 1})
+	retiredEgress = netip.AddrFrom4([4]byte{127, 0, 4, 1})
 	allowed       = netip.PrefixFrom(edgeAddress, 24).Masked() // the CDN's range: both
 )
 
@@ -70,9 +94,13 @@ type Material struct {
 	// origin's process must take for the system's roots.
 	PublicRoots []byte
 
-	revoked  string // the revocation list that names the stolen certificate
-	next     string // the secret after a rotation
-	tenant   string // the other tenant's own secret
+	rogues   map[string]tls.Certificate // what rogue origins show
+	edgeLeaf string                     // the fingerprint of the edge's certificate
+	rotated  pki.Credentials            // the origin's under another authority
+	revoked  string                     // the revocation list that names the stolen certificate
+	retired  string                     // the secret before the current one
+	next     string                     // the secret after a rotation
+	tenant   string                     // the other tenant's own secret
 	clients  map[string]tls.Certificate
 	trusting *tls.Config // how the legitimate edge verifies the origin
 }
@@ -89,11 +117,20 @@ func NewMaterial(now time.Time) (*Material, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the lab authority: %w", err)
 	}
-	m := &Material{next: rand.Text(), tenant: rand.Text(), clients: map[string]tls.Certificate{}}
+	m := &Material{retired: rand.Text(), next: rand.Text(), tenant: rand.Text(), clients: map[string]tls.Certificate{}}
 	if err := m.issueClients(lab, now); err != nil {
 		return nil, err
 	}
+	if err := m.forgeClients(lab); err != nil {
+		return nil, err
+	}
+	if err := m.issueRogues(lab); err != nil {
+		return nil, err
+	}
 	if err := m.assemble(lab); err != nil {
+		return nil, err
+	}
+	if err := m.rotate(now); err != nil {
 		return nil, err
 	}
 	return m, nil
@@ -115,6 +152,7 @@ var labClients = []client{
 	{expiredCertificate, edgeName, pki.ClientAuth, pki.Expired},
 	{wrongUsage, edgeName, pki.ClientAuth, pki.WrongUsage},
 	{wrongNameOfSameRoot, edgeName, pki.ClientAuth, pki.WrongName},
+	{notYetValid, edgeName, pki.ClientAuth, pki.NotYetValid},
 }
 
 // issueClients makes the client certificates of the lab's authority and of
@@ -171,6 +209,13 @@ func (m *Material) assemble(lab *pki.Authority) error {
 	if err != nil {
 		return err
 	}
+	revokedBefore, err := m.issue(lab, client{name: revokedBefore, san: edgeName, usage: pki.ClientAuth})
+	if err != nil {
+		return err
+	}
+	if err := lab.Revoke(revokedBefore); err != nil {
+		return fmt.Errorf("revoking a certificate: %w", err)
+	}
 	before, err := lab.RevocationList()
 	if err != nil {
 		return fmt.Errorf("making the revocation list: %w", err)
@@ -187,7 +232,7 @@ func (m *Material) assemble(lab *pki.Authority) error {
 		Certificates:    map[string]pki.KeyPair{ServerCertificate: {Certificate: string(server.CertPEM), Key: string(server.KeyPEM)}},
 		Roots:           map[string]string{clientRoots: string(lab.Roots())},
 		RevocationLists: map[string]string{revocationList: string(before)},
-		Secrets:         map[string]string{currentSecret: rand.Text(), nextSecret: m.next},
+		Secrets:         map[string]string{currentSecret: rand.Text(), nextSecret: m.next, retiredSecret: m.retired},
 	}
 	roots, err := m.Origin.Pool(clientRoots)
 	if err != nil {
@@ -225,12 +270,4 @@ func settings() origin.Settings {
 		Pin:            origin.PinSAN,
 		PinValue:       edgeName,
 	}
-}
-
-// policy returns the policy of a known strategy, with a mistake or "" for
-// none.
-func policy(strategy, mistake string) (origin.Policy, error) {
-	p, err := origin.NewPolicy(Host, []string{strategy}, settings())
-	p.PublicHosts, p.Mistake = []string{PublicHost}, mistake
-	return p, err
 }

@@ -1,6 +1,7 @@
 package bypass
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,8 +42,8 @@ func threeLegs(ctx context.Context, b bench) Row {
 	}
 	if err := b.lab.Pull(ctx); err != nil {
 		verdict := legVerdict(err)
-		if row.Measured == Bypassed {
-			verdict = Bypassed
+		if row.Measured == Bypassed || row.Measured == Leaked {
+			verdict = row.Measured
 		}
 		row = row.failed(verdict, "after the attempt the legitimate edge failed: %v", err)
 	} else {
@@ -61,7 +62,7 @@ func legVerdict(err error) Verdict {
 
 func newRow(p Planned) Row {
 	return Row{
-		Case: p.Case, Title: p.Title, Strategy: p.Strategy, Mistake: p.Mistake, TLS: p.TLS,
+		Case: p.Case, Title: p.Title, Server: cmp.Or(p.Server, Builtin), Strategy: p.Strategy, Mistake: p.Mistake, TLS: p.TLS,
 		Protocol: p.protocol(), Predicted: p.Predicted, Measured: NotRun, Skipped: p.Skipped,
 	}
 }
@@ -90,8 +91,12 @@ func (r Row) failed(v Verdict, format string, args ...any) Row {
 // every step was refused for a proof that the attempt lacks; the last step is
 // the one reported.
 func (r Row) judge(ctx context.Context, b bench, o Outcome) Row {
-	if through := o.breaches(); len(through) > 0 {
-		r.Measured, r.Stage, r.Status = Bypassed, through[0].Stage, through[0].Status
+	through := o.breaches()
+	if b.attempt.Legitimate && len(through) < len(o.Steps) {
+		through = nil // the edge must be served throughout
+	}
+	if len(through) > 0 {
+		r.Measured, r.Stage, r.Status = b.attempt.gain(), through[0].Stage, through[0].Status
 		names := make([]string, 0, len(through))
 		for _, step := range through {
 			names = append(names, step.Name)
@@ -106,9 +111,25 @@ func (r Row) judge(ctx context.Context, b bench, o Outcome) Row {
 		return r.failed(NotRun, "the attempt made no request")
 	}
 	r.Measured = Blocked
+	if b.attempt.Legitimate {
+		r.Measured = Denied
+	}
 	var seen, wrong []string
 	for _, step := range o.Steps {
+		if step.Kept || b.attempt.Legitimate && step.Protected() {
+			r.Stage, r.Status, r.Reason = step.Stage, step.Status, step.Reason
+			seen = append(seen, step.Name+": "+step.Reason)
+			continue
+		}
 		entry, err := b.lab.Audit(ctx, step.Local)
+		if b.lab.server != "" {
+			r.Stage, r.Status, r.Reason, r.Proof = step.Stage, step.Status, entry.Reason, entry.Proof
+			seen = append(seen, step.Name+": "+step.Reason)
+			if problem := unfitOnServer(step, entry, err, b.planned.Missing); problem != "" {
+				wrong = append(wrong, problem)
+			}
+			continue
+		}
 		if err != nil {
 			return r.failed(NotRun, "step %q: %v", step.Name, err)
 		}
@@ -120,6 +141,9 @@ func (r Row) judge(ctx context.Context, b bench, o Outcome) Row {
 	}
 	r.Detail = strings.Join(seen, "; ")
 	r = r.compare()
+	if problem := misplaced(b.attempt, o.Steps, b.planned); problem != "" {
+		wrong = append(wrong, problem)
+	}
 	for _, problem := range wrong {
 		r = r.failed(r.Measured, "%s", problem)
 	}
@@ -133,6 +157,37 @@ func (r Row) compare() Row {
 	}
 	r.OK = true
 	return r
+}
+
+// unfitOnServer is unfit for a real server, whose log may not name a refused
+// peer at all (origin.Driver.CannotTell), or not what it lacked: what it does
+// say must fit.
+func unfitOnServer(step Step, entry origin.Entry, err error, missing origin.Proof) string {
+	if err != nil || entry.Proof == "" {
+		entry.Proof = ""
+	}
+	switch {
+	case err == nil && entry.Verdict == origin.Allowed:
+		return fmt.Sprintf("step %q was refused, but the server's log says that it was served", step.Name)
+	case entry.Proof != "" && !step.Malformed && !slices.Contains((missing|step.Lacks).Names(), entry.Proof):
+		return fmt.Sprintf("step %q was refused for %q (%s), expected one of %s", step.Name, entry.Proof, entry.Reason, missing|step.Lacks)
+	}
+	return ""
+}
+
+// misplaced says which step was refused elsewhere than predicted, or "". A
+// step that lacks something of its own, or that is no TLS, may come to its end
+// somewhere else.
+func misplaced(a Attempt, steps []Step, planned Planned) string {
+	if a.Unasked { // the others are made under a name that is asked
+		steps = steps[len(steps)-1:]
+	}
+	for _, step := range steps {
+		if planned.Stage != "" && step.Stage != planned.Stage && step.Lacks == 0 && !step.Early && !step.Malformed && !step.Kept && !step.Protected() {
+			return fmt.Sprintf("step %q was refused at %s, predicted at %s", step.Name, step.Stage, planned.Stage)
+		}
+	}
+	return ""
 }
 
 // unfit says why the origin's reason for refusing a step does not count as a

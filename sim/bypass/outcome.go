@@ -18,6 +18,7 @@ const (
 	Denied   Verdict = "denied"   // the legitimate edge was refused
 	Lagged   Verdict = "lagged"   // refused, but later than the change that should have refused it
 	Leaked   Verdict = "leaked"   // refused, but the answer held a secret
+	Served   Verdict = "served"   // the edge itself got the protected answer
 	Unstable Verdict = "unstable" // differs between repetitions
 	NotRun   Verdict = "not-run"  // nothing was proven
 )
@@ -40,6 +41,16 @@ type Step struct {
 	// later step of the attempt does without.
 	Malformed bool
 
+	// Early: what the attempt builds on was refused already, wherever that was.
+	Early bool
+
+	// Leaked: the answer gave something away, protected or not.
+	Leaked bool
+
+	// Kept: whoever may pull asked for something else and was told nothing; the
+	// origin's log has no refusal of that.
+	Kept bool
+
 	// Silent: nothing came back before the client gave up. Only the origin's
 	// own word that it dropped the client's packets makes that a refusal.
 	Silent bool
@@ -60,11 +71,11 @@ type Outcome struct {
 	Denied string
 }
 
-// breaches returns the steps that got the protected answer.
+// breaches returns the steps that got what they were after.
 func (o Outcome) breaches() []Step {
 	var through []Step
 	for _, s := range o.Steps {
-		if s.Protected() {
+		if s.Protected() || s.Leaked {
 			through = append(through, s)
 		}
 	}
@@ -74,11 +85,11 @@ func (o Outcome) breaches() []Step {
 // expectedStage is where a policy refuses an attempt that lacks the given
 // proofs: the guards stand in the order of the connection.
 func expectedStage(a Attempt, missing origin.Proof) wire.Stage {
-	atTLS := origin.Chain | origin.Purpose | origin.Validity | origin.Subject
+	atTLS := origin.Chain | origin.Purpose | origin.Validity | origin.Subject | origin.Possession
 	if a.Path.Connection != origin.Pooled {
 		atTLS |= origin.Freshness
 	}
-	if a.Unasked {
+	if a.Unasked || a.Path.Port == origin.Plaintext {
 		atTLS = 0
 	}
 	switch {

@@ -13,8 +13,12 @@ import (
 // Plan says which attempts meet which policies. It is plain JSON.
 type Plan struct {
 	Cases      []string `json:"cases,omitempty"`      // IDs; none: every registered attempt
-	Strategies []string `json:"strategies,omitempty"` // none: every registered strategy
+	Strategies []string `json:"strategies,omitempty"` // of Strategies; none: allowlist, header and mtls
 	TLS        []string `json:"tls,omitempty"`        // "1.2", "1.3"; none: both
+	Servers    []string `json:"servers,omitempty"`    // of Servers; none: the built-in origin
+
+	// Find looks for a real server; nil: with origin.Driver.Find.
+	Find func(origin.Driver) (origin.Installed, error) `json:"-"`
 }
 
 // Planned is a row before it runs: an attempt against one policy, and what
@@ -22,12 +26,14 @@ type Plan struct {
 type Planned struct {
 	Case      string       `json:"case"`
 	Title     string       `json:"title"`
+	Server    string       `json:"server,omitempty"` // "" = the built-in origin
 	Strategy  string       `json:"strategy"`
 	Mistake   string       `json:"mistake"` // "" = the correct policy
 	TLS       string       `json:"tls"`
 	Predicted Verdict      `json:"predicted"`
 	Stage     wire.Stage   `json:"stage,omitempty"`   // where the refusal is expected
 	Missing   origin.Proof `json:"missing"`           // required and not held; none when bypassed
+	Limit     string       `json:"limit,omitempty"`   // why a real server does not ask for what it should
 	Skipped   string       `json:"skipped,omitempty"` // why the row cannot run
 }
 
@@ -40,40 +46,127 @@ func Rows(plan Plan) ([]Planned, error) {
 		return nil, err
 	}
 	var rows []Planned
+	for _, name := range plan.Servers {
+		if name == Builtin {
+			continue
+		}
+		met, err := plan.serverRows(name)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, met...)
+	}
+	if !slices.Contains(plan.Servers, Builtin) {
+		return rows, nil
+	}
+	onServers := rows
+	rows = nil
 	for _, id := range plan.Cases {
-		attempt := registry[id]
+		if a := registry[id]; a.Rogue != nil {
+			rows = append(rows, plan.edgeRows(a)...)
+			continue
+		}
 		for _, strategy := range plan.Strategies {
-			for _, mistake := range []string{"", attempt.Control(strategy)} {
-				for _, version := range plan.TLS {
-					row, err := predict(attempt, strategy, mistake, version)
-					if err != nil {
-						return nil, err
-					}
-					rows = append(rows, row)
-				}
+			met, err := plan.rows(registry[id], strategy)
+			if err != nil {
+				return nil, err
 			}
+			rows = append(rows, met...)
+		}
+	}
+	return append(rows, onServers...), nil
+}
+
+// noneAlone stands for the control of a combination that takes two mistakes.
+const noneAlone = "(none alone)"
+
+// rows predicts the rows of one case under one strategy.
+func (p Plan) rows(a Attempt, strategy string) ([]Planned, error) {
+	v, err := variantNamed(strategy)
+	if err != nil {
+		return nil, err
+	}
+	if !a.concerns(v) {
+		return nil, nil
+	}
+	controls, err := v.controls(a)
+	if err != nil {
+		return nil, err
+	}
+	if len(controls) == 0 && !a.Legitimate {
+		controls = []string{noneAlone}
+	}
+	var rows []Planned
+	for _, mistake := range append([]string{""}, controls...) {
+		for _, version := range p.TLS {
+			row, err := predict(a, v, mistake, version)
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, row)
 		}
 	}
 	return rows, nil
 }
 
+// edgeRows predicts the rows of an attempt on the edge, which no strategy of
+// an origin has to do with.
+func (p Plan) edgeRows(a Attempt) []Planned {
+	faults := []string{""}
+	if a.EdgeFault != "" {
+		faults = append(faults, a.EdgeFault)
+	}
+	var rows []Planned
+	for _, fault := range faults {
+		for _, version := range p.TLS {
+			row := Planned{Case: a.ID, Title: a.Title, Strategy: EdgeStrategy, Mistake: fault, TLS: version, Predicted: a.gain()}
+			if fault == "" && !a.OpenByDesign && !a.Legitimate {
+				row.Predicted, row.Stage = Blocked, wire.StageTLS
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// concerns says whether the attempt means anything under the variant.
+func (a Attempt) concerns(v variant) bool {
+	if len(a.Concerns) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(v.strategies, func(s string) bool { return slices.Contains(a.Concerns, s) })
+}
+
 // predict holds what the attempt can prove against what the policy asks.
-func predict(a Attempt, strategy, mistake, version string) (Planned, error) {
-	row := Planned{Case: a.ID, Title: a.Title, Strategy: strategy, Mistake: mistake, TLS: version}
-	if row.Skipped = a.unmet(version); row.Skipped != "" {
+func predict(a Attempt, v variant, mistake, version string) (Planned, error) {
+	row := Planned{Case: a.ID, Title: a.Title, Strategy: v.name, Mistake: mistake, TLS: version}
+	row.Skipped = a.unmet(version)
+	if row.Skipped == "" && a.SecondLeaf && v.pin == origin.PinLeaf {
+		row.Skipped = "it begins with another certificate in the edge's name, and here one certificate is pinned"
+	}
+	if row.Skipped == "" && mistake == noneAlone {
+		row.Skipped = "no single mistake opens this combination: each of its parts is proven alone"
+	}
+	if row.Skipped != "" {
 		row.Predicted = NotRun
 		return row, nil
 	}
-	p, err := policy(strategy, mistake)
+	p, err := v.policy(mistake)
 	if err != nil {
-		return row, fmt.Errorf("predicting %s against %s: %w", a.ID, strategy, err)
+		return row, fmt.Errorf("predicting %s against %s: %w", a.ID, v.name, err)
 	}
-	row.Missing = p.Requires(a.Path).Without(a.Holds)
+	row.Missing = p.Requires(a.Path).Without(v.holds(a))
+	if known, ok := origin.MistakeNamed(mistake); ok {
+		row.Missing |= known.Locks
+	}
 	if row.Missing == 0 {
-		row.Predicted = Bypassed
+		row.Predicted = a.gain()
 		return row, nil
 	}
 	row.Predicted, row.Stage = Blocked, expectedStage(a, row.Missing)
+	if a.Legitimate {
+		row.Predicted = Denied
+	}
 	return row, nil
 }
 
@@ -85,7 +178,10 @@ func (p Plan) complete() Plan {
 		p.Cases = knownCases()
 	}
 	if len(p.Strategies) == 0 {
-		p.Strategies = knownStrategies()
+		p.Strategies = singleStrategies()
+	}
+	if len(p.Servers) == 0 {
+		p.Servers = []string{Builtin}
 	}
 	if len(p.TLS) == 0 {
 		p.TLS = knownTLS
@@ -97,8 +193,9 @@ func (p Plan) complete() Plan {
 func (p Plan) validate() error {
 	return errors.Join(
 		check("bypass case", p.Cases, knownCases()),
-		check("strategy", p.Strategies, knownStrategies()),
+		check("strategy", p.Strategies, Strategies()),
 		check("TLS version", p.TLS, knownTLS),
+		check("server", p.Servers, Servers()),
 	)
 }
 
@@ -123,7 +220,7 @@ func knownCases() []string {
 	return ids
 }
 
-func knownStrategies() []string {
+func singleStrategies() []string {
 	names := make([]string, 0, 3)
 	for _, s := range origin.Strategies() {
 		names = append(names, s.Name)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/originpull/originpull/origin"
@@ -15,6 +16,7 @@ import (
 type Row struct {
 	Case      string     `json:"case"`
 	Title     string     `json:"title"`
+	Server    string     `json:"server"` // of Servers
 	Strategy  string     `json:"strategy"`
 	Mistake   string     `json:"mistake"` // "" = the correct policy
 	TLS       string     `json:"tls"`
@@ -104,6 +106,10 @@ func (s *series) run(ctx context.Context) error {
 			s.finish(i, skippedRow(s.planned[i]))
 			continue
 		}
+		if registry[s.planned[i].Case].Rogue != nil {
+			s.finish(i, s.measureEdge(ctx, s.planned[i]))
+			continue
+		}
 		if err := s.group(ctx, s.sharing(i)); err != nil {
 			failed = append(failed, err)
 		}
@@ -116,7 +122,7 @@ func (s *series) sharing(first int) []int {
 	var same []int
 	for i := first; i < len(s.planned); i++ {
 		a, b := s.planned[first], s.planned[i]
-		if a.Strategy == b.Strategy && a.Mistake == b.Mistake && b.Skipped == "" {
+		if a.Server == b.Server && a.Strategy == b.Strategy && a.Mistake == b.Mistake && b.Skipped == "" {
 			same = append(same, i)
 		}
 	}
@@ -136,11 +142,23 @@ func (s *series) finish(i int, row Row) {
 // start is the reason of its rows.
 func (s *series) group(ctx context.Context, rows []int) (err error) {
 	first := s.planned[rows[0]]
-	p, err := policy(first.Strategy, first.Mistake)
+	v, err := variantNamed(first.Strategy)
 	if err != nil {
 		return err
 	}
-	o, stop, err := s.runner.Start(ctx, p, s.runner.Material.Origin, Environment{PublicRoots: s.runner.Material.PublicRoots})
+	p, err := v.policy(first.Mistake)
+	if err != nil {
+		return err
+	}
+	if v.pin == origin.PinLeaf {
+		p.PinValue = s.runner.Material.edgeLeaf
+	}
+	if first.Server != "" {
+		p.PublicHosts = nil
+	}
+	starting, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	o, stop, err := s.runner.Start(starting, p, s.runner.Material.Origin, Environment{PublicRoots: s.runner.Material.PublicRoots, Server: first.Server})
 	if err != nil {
 		if ctx.Err() == nil {
 			for _, i := range rows {
@@ -170,12 +188,16 @@ func (s *series) group(ctx context.Context, rows []int) (err error) {
 	return nil
 }
 
+// startPatience is how long an origin may take to come up.
+const startPatience = 30 * time.Second
+
 // describe names a policy for people.
 func describe(p Planned) string {
+	name := strings.TrimSpace(p.Server + " " + p.Strategy)
 	if p.Mistake == "" {
-		return p.Strategy
+		return name
 	}
-	return p.Strategy + " with " + p.Mistake
+	return name + " with " + p.Mistake
 }
 
 // bench is what one row needs.
@@ -199,6 +221,8 @@ func (s *series) lab(o Origin, p origin.Policy, i, n int) bench {
 			Attacker: attackerAddress(n),
 			Material: s.runner.Material,
 			overQUIC: registry[planned.Case].overQUIC(),
+			server:   planned.Server,
+			shared:   strings.Contains(planned.Strategy, "shared"),
 			origin:   o, pristine: p, secret: currentSecret, patience: s.runner.Patience,
 		},
 	}

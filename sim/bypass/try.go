@@ -3,6 +3,7 @@ package bypass
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/originpull/originpull/origin"
@@ -24,15 +27,35 @@ import (
 type Try struct {
 	Name        string
 	Source      netip.Addr             // zero: the lab's attacker
+	Side        string                 // listener, "" = the TLS port
 	Preface     string                 // sent before the TLS handshake
 	ServerName  string                 // SNI as it is written; "" = Host, see NoSNI
 	NoSNI       bool                   // send none
 	Certificate string                 // name in the material, "" = none
 	Sessions    tls.ClientSessionCache // nil: full handshakes only
+	OldTLS      bool                   // offer TLS 1.1 and nothing newer
+	SplitHello  bool                   // send the ClientHello in two records
+	Inside      string                 // sent after the handshake, before the request
+	Method      string                 // "" = GET
+	Request     string                 // request target; "" = the protected object
 	Host        string                 // "" = Host
 	Header      [][2]string            // in order, duplicates allowed
+	Trailer     [][2]string            // after an empty chunked body
 	Lacks       origin.Proof           // beyond what the attempt lacks
 	Malformed   bool                   // see Step
+
+	// Routes: an answer that is no refusal of the guard's gives a route away.
+	Routes bool
+	// Seeks is a secret to look for in the answer, head and body.
+	Seeks string
+}
+
+// port is where the try goes.
+func (l *Lab) port(t Try) netip.AddrPort {
+	if t.Side == "" {
+		return l.Target
+	}
+	return l.origin.Side(t.Side)
 }
 
 // protectedPath is an object of the built-in origin.
@@ -52,7 +75,7 @@ func (l *Lab) Try(ctx context.Context, t Try) (Step, error) {
 
 // Connection is an attacker's open connection.
 type Connection struct {
-	tls      *tls.Conn
+	tls      net.Conn // without TLS on the plaintext port
 	reader   *bufio.Reader
 	step     Step // what is known of every request on it
 	patience time.Duration
@@ -69,7 +92,20 @@ func (l *Lab) Connect(ctx context.Context, t Try) (*Connection, Step, error) {
 		source = l.Attacker
 	}
 	step := Step{Name: t.Name, Stage: wire.StageTCP, Lacks: t.Lacks, Malformed: t.Malformed}
-	raw, err := wire.Dialer{Source: source, Timeout: l.patience}.Dial(ctx, l.Target)
+	target := l.port(t)
+	if !target.IsValid() {
+		return nil, step, fmt.Errorf("%s: the origin has no %s listener", t.Name, t.Side)
+	}
+	if target.Addr().Is6() {
+		source = target.Addr()
+	}
+	raw, err := wire.Dialer{Source: source, Timeout: l.patience}.Dial(ctx, target)
+	if l.server != "" && errors.Is(err, syscall.ECONNRESET) {
+		// It closed what it had accepted before connect returned; the pulls
+		// before and after show that it listens.
+		step.Reason = refusal(step.Stage, err)
+		return nil, step, nil
+	}
 	if err != nil {
 		return nil, step, fmt.Errorf("%s: dialing from %s: %w", t.Name, source, err)
 	}
@@ -78,6 +114,12 @@ func (l *Lab) Connect(ctx context.Context, t Try) (*Connection, Step, error) {
 		// A failed write says nothing: how the connection was closed is seen
 		// at the next read.
 		_, _ = io.WriteString(raw, t.Preface)
+	}
+	if t.Side == SidePlain {
+		return &Connection{tls: raw, reader: bufio.NewReader(raw), step: step, patience: l.patience}, step, nil
+	}
+	if t.SplitHello {
+		raw.Conn = &splitter{Conn: raw.Conn}
 	}
 	conn, trace, err := wire.Handshake(ctx, raw, l.clientConfig(t))
 	// The trace counts bytes: a close before the first one of the server shows
@@ -124,6 +166,9 @@ func (l *Lab) clientConfig(t Try) *tls.Config {
 	profile := l.Profile
 	profile.Resumption = t.Sessions != nil
 	cfg := profile.Client(base)
+	if t.OldTLS {
+		cfg.MinVersion, cfg.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
+	}
 	if t.Certificate != "" {
 		pair := l.Material.clients[t.Certificate]
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
@@ -142,23 +187,44 @@ func (c *Connection) Send(ctx context.Context, t Try) (Step, error) {
 	// A failed write says nothing yet: the alert that explains it may be
 	// waiting to be read.
 	_, wrote := c.tls.Write(render(t))
-	answer, err := http.ReadResponse(c.reader, nil)
+	answer, err := http.ReadResponse(c.reader, &http.Request{Method: t.Method})
 	if err != nil {
 		return c.refused(ctx, step, errors.Join(err, wrote))
 	}
 	c.accepted, step.Stage = true, wire.StageHTTP
 	step.Status, step.Proof = answer.StatusCode, answer.Header.Get(origin.ProofHeader)
-	// Close reads the body to its end, so that the connection can be used
-	// again. What the body says is kept nowhere: it may hold a secret.
-	err = answer.Body.Close()
-	if step.Protected() {
+	// What the body says is kept nowhere: it may hold a secret. It is read to
+	// its end, so that the connection can be used again.
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxBody))
+	err = errors.Join(err, answer.Body.Close())
+	if step.Protected() && t.Seeks == "" {
 		return step, nil
 	}
 	if err != nil {
 		return step, fmt.Errorf("%s: reading the answer: %w", t.Name, err)
 	}
 	step.Reason = answer.Status
+	step.look(t, answer, body)
 	return step, nil
+}
+
+// maxBody bounds what is read of an answer, in bytes.
+const maxBody = 1 << 20
+
+// look finds out what the answer gives away.
+func (s *Step) look(t Try, answer *http.Response, body []byte) {
+	if t.Seeks != "" {
+		head := fmt.Sprint(answer.Header)
+		s.Leaked = strings.Contains(head, t.Seeks) || bytes.Contains(body, []byte(t.Seeks))
+		s.Kept, s.Proof = !s.Leaked, ""
+	}
+	if t.Routes {
+		switch answer.StatusCode {
+		case http.StatusBadRequest, http.StatusForbidden, http.StatusMisdirectedRequest:
+		default:
+			s.Leaked = true
+		}
+	}
 }
 
 // refused is the step when no answer came. Until the first answer a TLS 1.3
@@ -184,12 +250,53 @@ func render(t Try) []byte {
 		host = Host
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "GET %s HTTP/1.1\r\nHost: %s\r\n", protectedPath, host)
+	fmt.Fprintf(&b, "%s%s %s HTTP/1.1\r\nHost: %s\r\n", t.Inside, cmp.Or(t.Method, http.MethodGet), cmp.Or(t.Request, protectedPath), host)
 	for _, h := range t.Header {
 		fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
 	}
+	if len(t.Trailer) > 0 {
+		b.WriteString("Transfer-Encoding: chunked\r\n")
+		for _, h := range t.Trailer {
+			fmt.Fprintf(&b, "Trailer: %s\r\n", h[0])
+		}
+		b.WriteString("\r\n0\r\n")
+		for _, h := range t.Trailer {
+			fmt.Fprintf(&b, "%s: %s\r\n", h[0], h[1])
+		}
+	}
 	b.WriteString("\r\n")
 	return b.Bytes()
+}
+
+// splitter sends the first TLS record as two: whoever looks for the server
+// name in one record finds none (CVE-2026-32305).
+type splitter struct {
+	net.Conn
+	begun bool
+}
+
+// recordHeader is the length of a TLS record's header, in bytes.
+const recordHeader = 5
+
+func (s *splitter) Write(b []byte) (int, error) {
+	if s.begun || len(b) < recordHeader+2 {
+		return s.Conn.Write(b)
+	}
+	s.begun = true
+	length := int(b[3])<<8 | int(b[4])
+	if recordHeader+length > len(b) {
+		return s.Conn.Write(b)
+	}
+	const first = 1
+	var split []byte
+	for _, part := range [][]byte{b[recordHeader : recordHeader+first], b[recordHeader+first : recordHeader+length]} {
+		split = append(split, b[0], b[1], b[2], byte(len(part)>>8), byte(len(part)))
+		split = append(split, part...)
+	}
+	if _, err := s.Conn.Write(append(split, b[recordHeader+length:]...)); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 // silence returns an error when err is no refusal: the time was up, or the
