@@ -47,6 +47,9 @@ func (s Setup) check() error {
 	if c.Response.Status != 0 && c.Response.Status != http.StatusOK {
 		problems = append(problems, fmt.Errorf("it serves a file, with status 200 and not %d: use the built-in origin", c.Response.Status))
 	}
+	if c.Response.Uncacheable != 0 || len(c.Response.Lifetimes) > 0 || c.Response.Sizes != (Sizes{}) {
+		problems = append(problems, errors.New("it serves one file, and its objects do not differ: use the built-in origin"))
+	}
 	if c.Certificate == "" {
 		problems = append(problems, errors.New("the setup names no server certificate: a plaintext listener is opened with Baseline"))
 	}

@@ -137,6 +137,19 @@ var combinations = []combination{
 		}
 		return "a shield's cache needs a shield; add enabled: true, or remove the capacity"
 	}},
+	{[]string{"edge.shield.age", "edge.shield.enabled"}, func(s *Settings) string {
+		if s.Edge.Shield.Enabled || s.Edge.Shield.Age {
+			return ""
+		}
+		return "a shield that hides the age of its answers needs a shield; add enabled: true, or remove age"
+	}},
+	{[]string{"origin.response", "origin.server"}, objectsWrong},
+	{[]string{"workload.objects.oneHit", "workload.objects.model"}, func(s *Settings) string {
+		if s.Workload.Objects.Model == "zipf" || s.Workload.Objects.OneHit == 0 {
+			return ""
+		}
+		return "objects asked for once belong to the zipf model, but the model is " + s.Workload.Objects.Model + "; choose zipf, or remove oneHit"
+	}},
 	{[]string{"workload.objects.hits", "workload.objects.model"}, func(s *Settings) string {
 		if s.Workload.Objects.Model == "mix" || s.Workload.Objects.Hits == 0 {
 			return ""

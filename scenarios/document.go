@@ -1,5 +1,7 @@
 package scenarios
 
+import "strconv"
+
 // The struct tags of this file are the whole description of the document: the
 // walker, the JSON Schema and the axis paths are all read from them.
 //
@@ -59,6 +61,28 @@ type Response struct {
 	Delay        Duration `yaml:"delay" json:"delay" min:"0s" max:"30s" doc:"How long the origin thinks before it answers."`
 	Status       int      `yaml:"status" json:"status" min:"200" max:"599" doc:"The status code of an allowed request."`
 	CacheControl string   `yaml:"cacheControl" json:"cacheControl" pattern:"line" doc:"The Cache-Control header of the answer; empty sends none."`
+
+	Cacheable float64    `yaml:"cacheable" json:"cacheable" min:"0" max:"1" doc:"The share of objects that may be stored; the others have Cache-Control: no-store. Which object is which follows from its name alone. Built-in origin only, like lifetimes and sizes."`
+	Lifetimes []Lifetime `yaml:"lifetimes" json:"lifetimes,omitempty" items:"1" doc:"Shares of the cacheable objects with a max-age of their own; the rest has cacheControl."`
+	Sizes     Sizes      `yaml:"sizes" json:"sizes,omitzero" doc:"Log-normal sizes over the objects, in place of one size."`
+}
+
+// Lifetime is how long the answers of a share of the objects are fresh.
+type Lifetime struct {
+	Share  float64  `yaml:"share" json:"share" required:"true" min:"0" max:"1" doc:"The share of the objects that may be stored."`
+	MaxAge Duration `yaml:"maxAge" json:"maxAge" required:"true" min:"0s" max:"87600h" doc:"Their max-age, in whole seconds."`
+}
+
+// String is the lifetime as arms show it.
+func (l Lifetime) String() string {
+	return strconv.FormatFloat(l.Share, 'g', -1, 64) + "-for-" + l.MaxAge.String()
+}
+
+// Sizes are the sizes of objects, by two of their quantiles.
+type Sizes struct {
+	Median ByteSize `yaml:"median" json:"median" min:"0B" max:"64MiB" doc:"Half of the objects are smaller; 0 gives all objects origin.response.size."`
+	P90    ByteSize `yaml:"p90" json:"p90" min:"0B" max:"64MiB" doc:"Nine in ten objects are smaller."`
+	Max    ByteSize `yaml:"max" json:"max" min:"0B" max:"64MiB" doc:"No object is larger; 0 is 64MiB."`
 }
 
 // Plant is a known cost that is put on top of an end's own: a check of the
@@ -89,7 +113,8 @@ type Edge struct {
 // Shield is the tier between points of presence and the origin.
 type Shield struct {
 	Enabled  bool     `yaml:"enabled" json:"enabled" doc:"Whether there is a shield."`
-	Capacity ByteSize `yaml:"capacity" json:"capacity" min:"0B" max:"16GiB" doc:"The bytes that the shield's own cache may hold; 0 gives it none, so that it only brings the pools together."`
+	Capacity ByteSize `yaml:"capacity" json:"capacity" min:"0B" max:"16GiB" doc:"The bytes that the shield's own cache may hold; 0 gives it none, so that it only brings the pools together. What else the cache goes by is that of edge.cache."`
+	Age      bool     `yaml:"age" json:"age" doc:"Whether the shield says how old its answers are (Age, Date), so that they are no longer fresh at the points of presence than at the shield. false makes them look new at every tier, as a CDN does that drops these fields."`
 }
 
 // TLS is a TLS configuration in which everything that changes a measurement
@@ -136,7 +161,12 @@ type Circuit struct {
 // Cache is the edge's cache.
 type Cache struct {
 	Capacity ByteSize `yaml:"capacity" json:"capacity" min:"0B" max:"16GiB" doc:"The bytes that the cache may hold, keys and headers included; 0 switches it off."`
-	Policy   string   `yaml:"policy" json:"policy" enum:"lru" doc:"Which entry makes room for a new one."`
+	Policy   string   `yaml:"policy" json:"policy" enum:"fifo,lru,otter,s3fifo,sieve" doc:"Which entry makes room for a new one. otter is W-TinyLFU of a library, which differs a little from run to run; the others do not."`
+
+	MaxObject    ByteSize `yaml:"maxObject" json:"maxObject" min:"0B" max:"16GiB" doc:"The largest response that is stored; 0 is the capacity."`
+	Heuristic    float64  `yaml:"heuristic" json:"heuristic" min:"0" max:"1" doc:"The part of the time since Last-Modified for which a response without a word on freshness is fresh, at most a day (RFC 9111, 4.2.2): 0.1 is usual, 0 never."`
+	Negative     Duration `yaml:"negative" json:"negative" min:"0s" max:"24h" doc:"How long an error (404, 405, 410, 414, 500 to 504) without a word on freshness is kept; 0s not at all."`
+	StaleIfError Duration `yaml:"staleIfError" json:"staleIfError" min:"0s" max:"8760h" doc:"How long past its freshness a stored response stands in for an origin that fails, where it does not say so itself; 0s not at all. A response says so with stale-if-error in origin.response.cacheControl."`
 }
 
 // Retry is the edge's patience with an origin.
@@ -212,11 +242,12 @@ func (s Stage) String() string {
 
 // Objects is the choice of object keys.
 type Objects struct {
-	Model string  `yaml:"model" json:"model" enum:"one,zipf,mix,trace" doc:"one: always the same object. zipf: the k-th most popular of count objects is asked for in proportion to 1/k^alpha. mix: with the probability hits one and the same object, else one never asked for before. trace: the keys of a real request trace, in order."`
-	Alpha float64 `yaml:"alpha" json:"alpha" min:"0" max:"5" doc:"The skew of zipf; 0 makes all objects equally popular."`
-	Count int     `yaml:"count" json:"count" min:"1" max:"10000000" doc:"How many objects zipf draws from."`
-	Hits  float64 `yaml:"hits" json:"hits" min:"0" max:"1" doc:"The share of requests of the mix model that are for the one object that is always there: the hit ratio of a warm cache."`
-	Trace string  `yaml:"trace" json:"trace" enum:"web07,web12" doc:"The trace of the trace model. web07, web12: 76,118 and 95,607 requests to an e-commerce product page, in July and December 2013."`
+	Model  string  `yaml:"model" json:"model" enum:"one,zipf,mix,trace" doc:"one: always the same object. zipf: the k-th most popular of count objects is asked for in proportion to 1/k^alpha. mix: with the probability hits one and the same object, else one never asked for before. trace: the keys of a real request trace, in order."`
+	Alpha  float64 `yaml:"alpha" json:"alpha" min:"0" max:"5" doc:"The skew of zipf; 0 makes all objects equally popular."`
+	Count  int     `yaml:"count" json:"count" min:"1" max:"10000000" doc:"How many objects zipf draws from."`
+	OneHit float64 `yaml:"oneHit" json:"oneHit" min:"0" max:"1" doc:"The share of zipf's requests that are for objects which nobody asks for again, each a new one."`
+	Hits   float64 `yaml:"hits" json:"hits" min:"0" max:"1" doc:"The share of requests of the mix model that are for the one object that is always there: the hit ratio of a warm cache."`
+	Trace  string  `yaml:"trace" json:"trace" enum:"web07,web12" doc:"The trace of the trace model. web07, web12: 76,118 and 95,607 requests to an e-commerce product page, in July and December 2013."`
 }
 
 // Experiment is one question: arms that are measured together, or a set of
@@ -303,7 +334,7 @@ func newDocument() *document {
 			MTLS:        MTLS{Pin: "san", Revocation: true},
 			Header:      Header{Name: "X-Origin-Verify"},
 			Tickets:     true,
-			Response:    Response{Size: 1 << 10, Status: 200, CacheControl: "max-age=60"},
+			Response:    Response{Size: 1 << 10, Status: 200, CacheControl: "max-age=60", Cacheable: 1},
 			Audit:       "all",
 		},
 		Edge: Edge{
@@ -320,7 +351,8 @@ func newDocument() *document {
 				Retries: Retries{Attempts: 2, Methods: "idempotent"},
 				Circuit: Circuit{Open: 10e9},
 			},
-			Cache: Cache{Policy: "lru"},
+			Cache:  Cache{Policy: "lru"},
+			Shield: Shield{Age: true},
 		},
 		Workload: Workload{
 			Mode:        "requests",

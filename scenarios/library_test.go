@@ -26,6 +26,7 @@ func TestLibrary(t *testing.T) {
 		"pool-theory":          "reuse 5",
 		"pingora":              "pools 2",
 		"cold-pools":           "pools 12",
+		"cache-offload":        "capacity 6, policies 5, lifetime 2",
 		"bypass-core":          "bypass 21 cases",
 		"bypass-full":          "builtin 93 cases, servers 93 cases",
 	}

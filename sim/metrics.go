@@ -133,6 +133,9 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 	counts := countMetrics(x, c.merged.Counts, cached)
 	if x.Kind == Requests {
 		predictReuse(c.arm, counts["origin.requests"]/(x.Block*float64(good)), counts)
+		held := cacheHeld(c.arm, c.trials)
+		cacheMetrics(held, counts)
+		predictCache(x, c.arm, held, counts)
 		arm.Metrics["pool.count"] = results.NewValue("pool.count", float64(len(poolShares(c.arm))), good)
 	}
 	for name, v := range counts {
