@@ -158,6 +158,7 @@ func init() {
 		Metric{Name: "rate.offered", Unit: "/s", Kind: Ratio, Better: Neither, Title: "viewer requests scheduled per second"},
 		Metric{Name: "rate.achieved", Unit: "/s", Kind: Ratio, Better: Higher, Title: "viewer requests answered per second"},
 	)
+	register(Metric{Name: "failure.hidden", Unit: "ms", Kind: Time, Better: Neither, Title: "from the moment when the origin refused the edge to the first viewer who was told"})
 	spread("send.error", "how late the generator sent a request", "p50", "p99", "p999")
 	register(
 		Metric{Name: "exposure.seconds", Unit: "s", Kind: Time, Better: Lower, Title: "how long a revoked or rotated credential still worked"},

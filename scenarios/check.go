@@ -137,6 +137,7 @@ var combinations = []combination{
 		}
 		return "a shield's cache needs a shield; add enabled: true, or remove the capacity"
 	}},
+	{[]string{"origin.refusesAfter"}, refusalWrong},
 	{[]string{"edge.shield.age", "edge.shield.enabled"}, func(s *Settings) string {
 		if s.Edge.Shield.Enabled || s.Edge.Shield.Age {
 			return ""

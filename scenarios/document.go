@@ -26,15 +26,16 @@ type Settings struct {
 
 // Origin is the server that the edge pulls from.
 type Origin struct {
-	Server      string      `yaml:"server" json:"server" enum:"builtin,nginx,haproxy,apache,caddy" doc:"The server that plays the origin. builtin is originpull's own, a process of its own; the others are this machine's, with a configuration of their own in a private folder. originpull list servers says which are here."`
-	Certificate Certificate `yaml:"certificate" json:"certificate" doc:"The server certificate of the origin; client certificates are of the same kind."`
-	Strategies  []string    `yaml:"strategies" json:"strategies" enum:"allowlist,header,mtls" doc:"What the origin demands, all of it together: the edge's address (allowlist), a secret header (header), a client certificate (mtls). An empty list leaves the origin open."`
-	MTLS        MTLS        `yaml:"mtls" json:"mtls" doc:"How the mtls strategy recognises the edge's certificate."`
-	Header      Header      `yaml:"header" json:"header" doc:"The header of the header strategy."`
-	Tickets     bool        `yaml:"tickets" json:"tickets" doc:"Whether the origin issues session tickets. Resumption needs it; it also adds bytes to every full handshake."`
-	Response    Response    `yaml:"response" json:"response" doc:"What the origin answers to an allowed request."`
-	Audit       string      `yaml:"audit" json:"audit" enum:"all,refused,off" doc:"What the origin writes to its audit log: every request and refusal, refusals only, or nothing."`
-	Plant       Plant       `yaml:"plant" json:"plant" doc:"A cost put on top of the origin's own on purpose, to see whether it is found."`
+	Server       string      `yaml:"server" json:"server" enum:"builtin,nginx,haproxy,apache,caddy" doc:"The server that plays the origin. builtin is originpull's own, a process of its own; the others are this machine's, with a configuration of their own in a private folder. originpull list servers says which are here."`
+	Certificate  Certificate `yaml:"certificate" json:"certificate" doc:"The server certificate of the origin; client certificates are of the same kind."`
+	Strategies   []string    `yaml:"strategies" json:"strategies" enum:"allowlist,header,mtls" doc:"What the origin demands, all of it together: the edge's address (allowlist), a secret header (header), a client certificate (mtls). An empty list leaves the origin open."`
+	MTLS         MTLS        `yaml:"mtls" json:"mtls" doc:"How the mtls strategy recognises the edge's certificate."`
+	Header       Header      `yaml:"header" json:"header" doc:"The header of the header strategy."`
+	Tickets      bool        `yaml:"tickets" json:"tickets" doc:"Whether the origin issues session tickets. Resumption needs it; it also adds bytes to every full handshake."`
+	Response     Response    `yaml:"response" json:"response" doc:"What the origin answers to an allowed request."`
+	Audit        string      `yaml:"audit" json:"audit" enum:"all,refused,off" doc:"What the origin writes to its audit log: every request and refusal, refusals only, or nothing."`
+	RefusesAfter Duration    `yaml:"refusesAfter" json:"refusesAfter,omitempty" min:"0s" max:"1h" doc:"In the measured block, when the origin stops trusting the edge's certificate, as after a rotation that one side forgot; 0s never. Built-in origin with mtls, requests mode."`
+	Plant        Plant       `yaml:"plant" json:"plant" doc:"A cost put on top of the origin's own on purpose, to see whether it is found."`
 }
 
 // Certificate is the kind of certificates in use.

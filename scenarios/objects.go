@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -28,6 +29,23 @@ func objectsWrong(s *Settings) string {
 		return "sizes are drawn by their median and p90; give both, the p90 above the median"
 	case sizes.Max > 0 && sizes.Max < sizes.Median:
 		return fmt.Sprintf("the largest size is %s, but half of the objects are to be larger than %s; raise max", sizes.Max, sizes.Median)
+	}
+	return ""
+}
+
+// refusalWrong says why the origin cannot come to refuse the edge, or "".
+func refusalWrong(s *Settings) string {
+	switch o := &s.Origin; {
+	case o.RefusesAfter == 0:
+		return ""
+	case o.Server != "builtin" || s.Link.Distant():
+		return "only the built-in origin, on a direct link, changes what it trusts in the middle of a block; use server: builtin and no link, or remove refusesAfter"
+	case !slices.Contains(o.Strategies, "mtls"):
+		return "an origin without the mtls strategy has no certificate to refuse; add mtls, or remove refusesAfter"
+	case s.Workload.Mode != "requests":
+		return "every handshake would fail from then on; use mode: requests, or remove refusesAfter"
+	case o.RefusesAfter >= s.Workload.Duration:
+		return fmt.Sprintf("the block is over after %s; refuse earlier, or raise workload.duration", s.Workload.Duration)
 	}
 	return ""
 }

@@ -17,6 +17,11 @@ func TestObjects(t *testing.T) {
 		{"origin: {response: {sizes: {median: 10}}}", "give both, the p90 above the median"},
 		{"origin: {response: {sizes: {median: 10, p90: 20, max: 5}}}", "the largest size is 5B"},
 		{"edge: {cache: {capacity: 1MiB, policy: arc}}", "edge.cache.policy"},
+		{"origin: {refusesAfter: 2s}", ""},
+		{"origin: {refusesAfter: 5s}", "the block is over after 5s"},
+		{"origin: {refusesAfter: 2s, strategies: [header]}", "an origin without the mtls strategy has no certificate to refuse"},
+		{"origin: {refusesAfter: 2s, server: nginx, mtls: {pin: none}}", "only the built-in origin"},
+		{"origin: {refusesAfter: 2s}\nlink: {rtt: 10ms}", "only the built-in origin, on a direct link"},
 		{"edge: {shield: {age: false}}", "a shield that hides the age of its answers needs a shield"},
 	} {
 		_, err := load(t, c.content)

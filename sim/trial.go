@@ -30,14 +30,15 @@ const interruptGrace = 500 * time.Millisecond
 
 // pair is one arm of a trial: a fresh edge and a fresh origin process.
 type pair struct {
-	arm    *Arm
-	origin originEnd
-	edge   *process
-	base   *pair       // the plain-TCP pair of the same trial, or nil
-	costs  []blockCost // one per measured block; in step with the rounds
-	clock  [2]cpuReading
-	plants bool // an arm of the experiment has a plant: all are asked
-	trial  armTrial
+	arm     *Arm
+	origin  originEnd
+	edge    *process
+	base    *pair       // the plain-TCP pair of the same trial, or nil
+	costs   []blockCost // one per measured block; in step with the rounds
+	clock   [2]cpuReading
+	refuses *Reload // after which the origin refuses the edge; nil: it never does
+	plants  bool    // an arm of the experiment has a plant: all are asked
+	trial   armTrial
 }
 
 // armTrial is what one arm yields in one trial.
@@ -146,6 +147,11 @@ func (r *run) startPair(ctx context.Context, p *pair, index int, lab *lab) error
 	if !p.arm.Plaintext {
 		start.Certificate = credOrigin
 	}
+	if p.arm.Settings.Origin.RefusesAfter > 0 && !p.arm.Plaintext {
+		if p.refuses, err = refusal(&start); err != nil {
+			return err
+		}
+	}
 	if p.arm.distant() {
 		return r.startHop(ctx, p, &start, credentials)
 	}
@@ -166,7 +172,11 @@ func (p *pair) block(ctx context.Context, b Block) {
 		return
 	}
 	p.readClocks()
+	settle := p.refuseLater(ctx, b)
 	answer, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &b}, b.Seconds)
+	if refused := settle(); err == nil {
+		err = refused
+	}
 	if err == nil && answer.Done == nil {
 		err = fmt.Errorf("the edge of %s: %w", p.arm.Name, errNoAnswer)
 	}
