@@ -158,6 +158,7 @@ type Trial struct {
 	Complete   bool               `json:"complete"`
 	Metrics    map[string]float64 `json:"metrics"` // in the metrics' own units
 	Histograms map[string]string  `json:"histograms,omitempty"`
+	Search     *Search            `json:"search,omitempty"` // of workload.find; its other figures are those of the highest rate that was kept, or of the lowest there was
 }
 
 // The roles of pairs.

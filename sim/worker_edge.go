@@ -11,6 +11,7 @@ import (
 	"github.com/originpull/originpull/edge"
 	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/results"
+	"github.com/originpull/originpull/scenarios"
 	"github.com/originpull/originpull/wire"
 )
 
@@ -32,7 +33,8 @@ type edgeWorker struct {
 	arm      Arm
 	edge     *edge.Distribution
 	objects  *objects
-	pacer    func() (Pacer, error)
+	pacer    func(Block) (Pacer, error)
+	paced    uint64 // blocks at a rate of their own so far
 	recorder *pullRecorder
 	warm     bool        // the pool's first connections are made
 	before   *pool.Stats // when what counts began; nil until then
@@ -42,8 +44,8 @@ type edgeWorker struct {
 	ballast  []byte
 	sites    []wire.Dialer // how each point of presence dials over a distance; nil: loopback
 	apart    time.Duration // round-trip time of that; 0: none to speak of
-	scratch  sync.Pool  // of *edge.Scratch, for an open loop's viewers
-	mu       sync.Mutex // guards objects in a closed loop with several viewers
+	scratch  sync.Pool     // of *edge.Scratch, for an open loop's viewers
+	mu       sync.Mutex    // guards objects in a closed loop with several viewers
 }
 
 func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
@@ -75,7 +77,15 @@ func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
 	if workload.Mode == string(Requests) {
 		w.ballast = make([]byte, ballastSize)
 	}
-	w.pacer = func() (Pacer, error) { return NewPacer(workload.Arrivals, s.Seed) }
+	w.pacer = func(b Block) (Pacer, error) {
+		if b.Rate == 0 {
+			return NewPacer(workload.Arrivals, s.Seed)
+		}
+		w.paced++ // a rate that is tried again meets other arrivals
+		arrivals := workload.Arrivals
+		arrivals.Rate = scenarios.Rate(b.Rate)
+		return NewPacer(arrivals, s.Seed+w.paced)
+	}
 	if _, have := s.Credentials.Certificates[credEdge]; have {
 		certificate, err := s.Credentials.Certificate(credEdge)
 		if err != nil {
@@ -152,6 +162,10 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 		}
 		w.warm = true
 	}
+	if b.Report {
+		w.recorder.results.Reset()
+		w.before = nil
+	}
 	if w.before == nil && !b.Discard {
 		before := w.edge.Stats().Pool
 		w.before = &before
@@ -164,13 +178,18 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 		w.recorder.spent(time.Since(granted.started))
 	} else {
 		w.recorder.begin(b, granted)
-		if err := w.openLoop(ctx, granted.started, granted.length); err != nil {
+		if err := w.openLoop(ctx, b, granted); err != nil {
 			return BlockDone{}, err
 		}
 		w.recorder.spent(granted.length)
 	}
 	done, err := w.recorder.end()
 	done.Seconds, done.Generator = time.Since(granted.started).Seconds(), w.spent.Seconds()
+	if b.Report {
+		w.countPool()
+		summary := w.recorder.results.Summary()
+		done.Summary = &summary
+	}
 	return done, err
 }
 
@@ -231,15 +250,15 @@ func (w *edgeWorker) viewer(ctx context.Context, until time.Time) {
 }
 
 // openLoop: viewers come when they are due, whatever the edge is doing.
-func (w *edgeWorker) openLoop(ctx context.Context, started time.Time, duration time.Duration) error {
-	pacer, err := w.pacer()
+func (w *edgeWorker) openLoop(ctx context.Context, b Block, granted window) error {
+	pacer, err := w.pacer(b)
 	if err != nil {
 		return err
 	}
 	pullCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var viewers sync.WaitGroup
-	err = w.generate(ctx, pacer, window{started, duration}, func(path string, due, sent time.Time, left func()) {
+	err = w.generate(ctx, pacer, granted, func(path string, due, sent time.Time, left func()) {
 		viewers.Go(func() {
 			scratch, _ := w.scratch.Get().(*edge.Scratch)
 			if scratch == nil {

@@ -186,6 +186,8 @@ func method(e group) string {
 		parts = append(parts, text+", each with fresh processes")
 	}
 	switch {
+	case slices.ContainsFunc(e.arms, func(a *results.Arm) bool { return len(a.Trials) > 0 && a.Trials[0].Search != nil }):
+		parts = append(parts, "each arm at the highest rate that kept its objective, for "+seconds(x.Block))
 	case x.Block > 0 && x.Rounds == 1:
 		parts = append(parts, "one block of "+seconds(x.Block)+" for each arm")
 	case x.Block > 0:
