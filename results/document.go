@@ -107,6 +107,7 @@ const (
 	LabelIdleTimeout   = "pool.idleTimeout" // T of the closed form, where connections are kept
 	LabelHelloRetry    = "helloRetry"       // "true" where the origin asked for another key share
 	LabelPrimitives    = "primitives"       // the library whose primitives efficiency.origin is held against; absent: there is none
+	LabelArrivals      = "arrivals"         // where the times of a trace's requests come from; absent: from no trace
 	LabelPlanted       = "planted"          // "+15 %": CPU burnt on purpose, a check of the harness; absent: none
 )
 

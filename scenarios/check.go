@@ -21,7 +21,7 @@ var combinations = []combination{
 		return "a rate needs an open model, but arrivals are closed; add model: poisson (or constant), or remove the rate"
 	}},
 	{[]string{"workload.arrivals.model", "workload.mode"}, func(s *Settings) string {
-		if !s.Workload.Arrivals.Open() || s.Workload.Arrivals.Model == "stages" || s.Workload.Arrivals.Rate != 0 || s.Workload.Find.On() {
+		if !s.Workload.Arrivals.Open() || slices.Contains([]string{"stages", "trace"}, s.Workload.Arrivals.Model) || s.Workload.Arrivals.Rate != 0 || s.Workload.Find.On() {
 			return ""
 		}
 		return s.Workload.Arrivals.Model + " arrivals need a rate; add one to workload.arrivals, for example rate: 400/s"
@@ -48,8 +48,10 @@ var combinations = []combination{
 		if s.Workload.Objects.Model != "trace" || s.Workload.Objects.Trace != "" {
 			return ""
 		}
-		return "the trace model needs a trace; add trace: " + strings.Join(Traces(), " or ")
+		return "the trace model needs a trace; add trace: " + strings.Join(Traces(), " or ") + ", or a file of your own"
 	}},
+	{[]string{"workload.objects.trace"}, traceKnown},
+	{[]string{"workload.arrivals.model", "workload.arrivals.rate", "workload.arrivals.speed", "workload.objects.model", "workload.objects.trace"}, replayWrong},
 	{[]string{"edge.tls.group", "edge.tls.version"}, func(s *Settings) string {
 		if s.Edge.TLS.Group != "x25519mlkem768" || s.Edge.TLS.Version != "1.2" {
 			return ""
@@ -233,7 +235,7 @@ func (d *decoder) bypassCombinations(e *Experiment) {
 func (d *decoder) settleRate(e *Experiment) {
 	drop := func(cell *Cell, s *Settings) {
 		rate := d.layerOf(e, cell, "workload.arrivals.rate")
-		if a := s.Workload.Arrivals; (a.Model == "closed" || a.Model == "stages") && rate < d.layerOf(e, cell, "workload.arrivals.model") {
+		if a := s.Workload.Arrivals; (a.Model == "closed" || a.Model == "stages" || a.Model == "trace" && IsTraceFile(s.Workload.Objects.Trace)) && rate < d.layerOf(e, cell, "workload.arrivals.model") {
 			s.Workload.Arrivals.Rate = 0
 		}
 		if s.Workload.Find.On() && rate < d.layerOf(e, cell, "workload.find.slo") {

@@ -190,8 +190,9 @@ type Workload struct {
 
 // Arrivals is the process by which requests come.
 type Arrivals struct {
-	Model  string  `yaml:"model" json:"model" enum:"closed,constant,poisson,stages" doc:"closed: each viewer asks again when it is answered. constant and poisson: requests come at a rate, however slow the answers are. stages: at a rate that steps and ramps."`
-	Rate   Rate    `yaml:"rate" json:"rate" min:"0.01/s" max:"100000/s" doc:"The arrival rate of the constant and poisson models, for example 500/s."`
+	Model  string  `yaml:"model" json:"model" enum:"closed,constant,poisson,stages,trace" doc:"closed: each viewer asks again when it is answered. constant and poisson: requests come at a rate, however slow the answers are. stages: at a rate that steps and ramps. trace: at the times of workload.objects.trace; an embedded trace has none, and comes at a rate by a Poisson process."`
+	Rate   Rate    `yaml:"rate" json:"rate" min:"0.01/s" max:"100000/s" doc:"The arrival rate of the constant and poisson models, and of an embedded trace, for example 500/s."`
+	Speed  float64 `yaml:"speed" json:"speed,omitempty" min:"0.001" max:"10000" doc:"How much faster than it was the times of a trace file are replayed: 10 replays ten minutes in one. Not given: 1."`
 	Stages []Stage `yaml:"stages" json:"stages,omitempty" items:"1" doc:"The stages of the stages model, one after the other; together they last as long as workload.duration."`
 }
 
@@ -213,11 +214,11 @@ func (s Stage) String() string {
 
 // Objects is the choice of object keys.
 type Objects struct {
-	Model string  `yaml:"model" json:"model" enum:"one,zipf,mix,trace" doc:"one: always the same object. zipf: the k-th most popular of count objects is asked for in proportion to 1/k^alpha. mix: with the probability hits one and the same object, else one never asked for before. trace: the keys of a real request trace, in order."`
+	Model string  `yaml:"model" json:"model" enum:"one,zipf,mix,trace" doc:"one: always the same object. zipf: the k-th most popular of count objects is asked for in proportion to 1/k^alpha. mix: with the probability hits one and the same object, else one never asked for before. trace: the keys of a request trace, in order."`
 	Alpha float64 `yaml:"alpha" json:"alpha" min:"0" max:"5" doc:"The skew of zipf; 0 makes all objects equally popular."`
 	Count int     `yaml:"count" json:"count" min:"1" max:"10000000" doc:"How many objects zipf draws from."`
 	Hits  float64 `yaml:"hits" json:"hits" min:"0" max:"1" doc:"The share of requests of the mix model that are for the one object that is always there: the hit ratio of a warm cache."`
-	Trace string  `yaml:"trace" json:"trace" enum:"web07,web12" doc:"The trace of the trace model. web07, web12: 76,118 and 95,607 requests to an e-commerce product page, in July and December 2013."`
+	Trace string  `yaml:"trace" json:"trace" pattern:"line" doc:"The trace of the trace model. web07, web12: 76,118 and 95,607 requests to an e-commerce product page, in July and December 2013. Or a file of your own, by its path from the scenario's: one request a line, its time (seconds, or RFC 3339) and the key of its object, with a comma or a space between."`
 }
 
 // Experiment is one question: arms that are measured together, or a set of

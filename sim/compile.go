@@ -36,6 +36,7 @@ func Compile(s *scenarios.Scenario) (*Plan, error) {
 		x.Line = c.line(&s.Experiments[i])
 		plan.Experiments = append(plan.Experiments, x)
 	}
+	c.traces(plan)
 	outline := c.outline(plan)
 	for i := range plan.Experiments {
 		x := &plan.Experiments[i]

@@ -227,6 +227,7 @@ func (r *run) armLabels(c *collected) map[string]string {
 	}
 	labels := map[string]string{results.LabelServer: o.Server, results.LabelServerVersion: version}
 	c.arm.labelPlant(labels)
+	r.labelArrivals(c.arm, labels)
 	if pool := c.arm.Settings.Edge.Pool; pool.Reuse {
 		labels[results.LabelIdleTimeout] = pool.IdleTimeout.String()
 	}

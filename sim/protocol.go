@@ -63,6 +63,7 @@ type Start struct {
 	QUIC        bool            `json:"quic,omitempty"`        // an origin serves HTTP/3 too, on the UDP port of the same number
 	Origin      netip.AddrPort  `json:"origin"`                // where an edge pulls from
 	Source      netip.Addr      `json:"source"`                // the address an edge dials from
+	Trace       []byte          `json:"trace,omitempty"`       // of the user's own, packed, to an edge
 	Far         *Start          `json:"far,omitempty"`         // the origin's part, to a worker that is both ends
 }
 

@@ -156,6 +156,7 @@ func (r *run) startPair(ctx context.Context, p *pair, index int, lab *lab) error
 		return err
 	}
 	start.Credentials, start.Certificate, start.Audit, start.Source = credentials.edge, "", "", edgeAddress()
+	start.Trace = r.plan.packedTrace(p.arm)
 	if p.edge, err = r.cfg.of(p.arm).startProcess(RoleEdge, "the edge of "+p.arm.Name, workerEnv()); err != nil {
 		return err
 	}

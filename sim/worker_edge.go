@@ -34,7 +34,8 @@ type edgeWorker struct {
 	edge     *edge.Distribution
 	objects  *objects
 	pacer    func(Block) (Pacer, error)
-	paced    uint64 // blocks at a rate of their own so far
+	replay   *replay // of a trace of the user's; nil: there is none
+	paced    uint64  // blocks at a rate of their own so far
 	recorder *pullRecorder
 	warm     bool        // the pool's first connections are made
 	before   *pool.Stats // when what counts began; nil until then
@@ -71,14 +72,22 @@ func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
 		w.recorder.saw(results.EnvRealtime, given)
 	}
 	workload := s.Arm.Settings.Workload
-	if w.objects, err = newObjects(workload.Objects, s.Seed); err != nil {
+	if len(s.Trace) > 0 {
+		if w.replay, err = newReplay(s.Trace, workload.Arrivals); err != nil {
+			return Answer{}, err
+		}
+		w.objects = &objects{next: w.replay.object}
+	} else if w.objects, err = newObjects(workload.Objects, s.Seed); err != nil {
 		return Answer{}, err
 	}
 	if workload.Mode == string(Requests) {
 		w.ballast = make([]byte, ballastSize)
 	}
 	w.pacer = func(b Block) (Pacer, error) {
-		if b.Rate == 0 {
+		switch {
+		case w.replay != nil && w.replay.paced:
+			return w.replay.block(seconds(b.Seconds)), nil
+		case b.Rate == 0:
 			return NewPacer(workload.Arrivals, s.Seed)
 		}
 		w.paced++ // a rate that is tried again meets other arrivals

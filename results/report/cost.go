@@ -160,6 +160,9 @@ func measured(p *page, r *results.Result, e group) bool {
 			if severalServers(r) {
 				p.note("Origin: "+counterpart(r, e.arms), plain)
 			}
+			if text := labels(e.arms, results.LabelArrivals); text != "" {
+				p.note("Arrivals: "+text+".", plain)
+			}
 			return true
 		}
 	}
