@@ -27,7 +27,7 @@ var documented = strings.Fields(`
 	cache.hit.ratio cache.hit.predicted cache.hit.deviation cache.objects cache.evicted cache.collapsed cache.stale cache.revalidated
 	origin.requests origin.bytes origin.connections origin.offload origin.offload.predicted origin.offload.deviation
 	rate.offered rate.achieved send.error.p50 send.error.p99 send.error.p999
-	exposure.seconds bypass.unexpected failure.hidden
+	exposure.seconds bypass.unexpected failure.hidden capacity
 	link.rtt.nominal link.rtt.realised link.late.p50 link.late.p99 link.drops`)
 
 func TestEveryDocumentedMetricIsRegistered(t *testing.T) {

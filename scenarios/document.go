@@ -209,19 +209,21 @@ type Workload struct {
 	Concurrency int      `yaml:"concurrency" json:"concurrency" min:"1" max:"10000" doc:"How many viewers ask at once when arrivals are closed; in handshakes mode, how many connections are made at once."`
 	Arrivals    Arrivals `yaml:"arrivals" json:"arrivals" doc:"When requests come."`
 	Objects     Objects  `yaml:"objects" json:"objects" doc:"What requests ask for."`
-	Duration    Duration `yaml:"duration" json:"duration" axis:"no" min:"10ms" max:"1h" doc:"The measured time: of the whole experiment where arms take short turns (handshakes mode with closed arrivals), else of each arm in each trial."`
+	Duration    Duration `yaml:"duration" json:"duration" axis:"no" min:"10ms" max:"1h" doc:"The measured time: of the whole experiment where arms take short turns (handshakes mode with closed arrivals), else of each arm in each trial. With find, find.step takes its place."`
 	Warmup      Duration `yaml:"warmup" json:"warmup" axis:"no" min:"0s" max:"10m" doc:"Time before the measurement whose results are thrown away."`
 	Trials      int      `yaml:"trials" json:"trials" axis:"no" min:"1" max:"1000" doc:"How often everything is started afresh; the trial is the unit of every statistic. Not given: 8 in handshakes mode with closed arrivals, else 1."`
 	Pairs       int      `yaml:"pairs" json:"pairs" axis:"no" min:"0" max:"100000" doc:"In handshakes mode with closed arrivals, how many blocks every arm gets, all trials together, in place of the duration; 0 goes by the duration. A pair is one block of each of two arms in the same round."`
 	Realtime    bool     `yaml:"realtime" json:"realtime,omitempty" axis:"no" doc:"Whether the edge's process gets real-time scheduling (SCHED_FIFO, on Linux) where that is permitted and its load is paced, so that neighbours on this machine do not delay the generator; on a link with a distance, a high priority in its place, so that they do not delay packets. The result says whether it was given."`
 	Controls    bool     `yaml:"controls" json:"controls" axis:"no" doc:"Whether the plain-TCP baseline and the A/A double are measured beside the arms. Without them an experiment in requests mode reports counts, shares and times, and no CPU; handshakes mode needs them."`
+	Find        Find     `yaml:"find" json:"find,omitzero" doc:"Search for the highest arrival rate that keeps an objective, in place of measuring at one rate. Arrivals are open (constant or poisson) without a rate of their own; no CPU per request is reported."`
 	Block       Duration `yaml:"block" json:"block" axis:"no" min:"5ms" max:"25ms" doc:"In handshakes mode with closed arrivals, the slice of time that one arm gets before the next one's turn. Arms that are paced get one long turn, because a short one cannot hold a schedule."`
 }
 
 // Arrivals is the process by which requests come.
 type Arrivals struct {
-	Model  string  `yaml:"model" json:"model" enum:"closed,constant,poisson,stages" doc:"closed: each viewer asks again when it is answered. constant and poisson: requests come at a rate, however slow the answers are. stages: at a rate that steps and ramps."`
-	Rate   Rate    `yaml:"rate" json:"rate" min:"0.01/s" max:"100000/s" doc:"The arrival rate of the constant and poisson models, for example 500/s."`
+	Model  string  `yaml:"model" json:"model" enum:"closed,constant,poisson,stages,trace" doc:"closed: each viewer asks again when it is answered. constant and poisson: requests come at a rate, however slow the answers are. stages: at a rate that steps and ramps. trace: at the times of workload.objects.trace; an embedded trace has none, and comes at a rate by a Poisson process."`
+	Rate   Rate    `yaml:"rate" json:"rate" min:"0.01/s" max:"100000/s" doc:"The arrival rate of the constant and poisson models, and of an embedded trace, for example 500/s."`
+	Speed  float64 `yaml:"speed" json:"speed,omitempty" min:"0.001" max:"10000" doc:"How much faster than it was the times of a trace file are replayed: 10 replays ten minutes in one. Not given: 1."`
 	Stages []Stage `yaml:"stages" json:"stages,omitempty" items:"1" doc:"The stages of the stages model, one after the other; together they last as long as workload.duration."`
 }
 
@@ -243,12 +245,12 @@ func (s Stage) String() string {
 
 // Objects is the choice of object keys.
 type Objects struct {
-	Model  string  `yaml:"model" json:"model" enum:"one,zipf,mix,trace" doc:"one: always the same object. zipf: the k-th most popular of count objects is asked for in proportion to 1/k^alpha. mix: with the probability hits one and the same object, else one never asked for before. trace: the keys of a real request trace, in order."`
+	Model  string  `yaml:"model" json:"model" enum:"one,zipf,mix,trace" doc:"one: always the same object. zipf: the k-th most popular of count objects is asked for in proportion to 1/k^alpha. mix: with the probability hits one and the same object, else one never asked for before. trace: the keys of a request trace, in order."`
 	Alpha  float64 `yaml:"alpha" json:"alpha" min:"0" max:"5" doc:"The skew of zipf; 0 makes all objects equally popular."`
 	Count  int     `yaml:"count" json:"count" min:"1" max:"10000000" doc:"How many objects zipf draws from."`
 	OneHit float64 `yaml:"oneHit" json:"oneHit" min:"0" max:"1" doc:"The share of zipf's requests that are for objects which nobody asks for again, each a new one."`
 	Hits   float64 `yaml:"hits" json:"hits" min:"0" max:"1" doc:"The share of requests of the mix model that are for the one object that is always there: the hit ratio of a warm cache."`
-	Trace  string  `yaml:"trace" json:"trace" enum:"web07,web12" doc:"The trace of the trace model. web07, web12: 76,118 and 95,607 requests to an e-commerce product page, in July and December 2013."`
+	Trace  string  `yaml:"trace" json:"trace" pattern:"line" doc:"The trace of the trace model. web07, web12: 76,118 and 95,607 requests to an e-commerce product page, in July and December 2013. Or a file of your own, by its path from the scenario's: one request a line, its time (seconds, or RFC 3339) and the key of its object, with a comma or a space between."`
 }
 
 // Experiment is one question: arms that are measured together, or a set of

@@ -20,6 +20,9 @@ func trialMetrics(x *Experiment, t *armTrial, base *armTrial) map[string]float64
 		}
 	}
 	trialPercentiles(m, t)
+	if t.search != nil && t.search.Kept > 0 {
+		m[results.MetricCapacity] = t.search.Kept
+	}
 	edgeCPU, originCPU := perUnit(t.blocks)
 	if t.noCPU != nil || len(edgeCPU) == 0 || base == nil { // no CPU figure without its controls
 		return m
@@ -161,7 +164,34 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 			arm.Metrics["rate.achieved"] = results.NewValue("rate.achieved", achieved, good)
 		}
 	}
+	capacityMetric(arm)
 	return histogramMetrics(c, arm)
+}
+
+// capacityMetric is the median of what the trials' searches came to. Its
+// interval reaches from the lowest rate that was the highest kept to the highest
+// that was not, and is absent where a search tells a lower bound only.
+func capacityMetric(arm *results.Arm) {
+	var kept []float64
+	broken, open := 0.0, false
+	for _, t := range arm.Trials {
+		if t.Search == nil || !t.Complete {
+			continue
+		}
+		if t.Search.Kept > 0 {
+			kept = append(kept, t.Search.Kept)
+		}
+		broken = max(broken, t.Search.Broken)
+		open = open || t.Search.AtLeast() || t.Search.Kept == 0
+	}
+	if len(kept) == 0 {
+		return
+	}
+	v := results.NewValue(results.MetricCapacity, median(kept), len(kept))
+	if !open {
+		v = v.Within(slices.Min(kept), broken)
+	}
+	arm.Metrics[results.MetricCapacity] = v
 }
 
 // histogramMetrics adds the percentiles of every histogram that has metrics.
@@ -200,6 +230,7 @@ func (r *run) armLabels(c *collected) map[string]string {
 	}
 	labels := map[string]string{results.LabelServer: o.Server, results.LabelServerVersion: version}
 	c.arm.labelPlant(labels)
+	r.labelArrivals(c.arm, labels)
 	if pool := c.arm.Settings.Edge.Pool; pool.Reuse {
 		labels[results.LabelIdleTimeout] = pool.IdleTimeout.String()
 	}
