@@ -196,7 +196,11 @@ func (p *pair) block(ctx context.Context, b Block) {
 
 // granted has the edge do a block.
 func (p *pair) granted(ctx context.Context, b Block) (BlockDone, error) {
-	answer, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &b}, b.Seconds)
+	length := b.Seconds
+	if p.arm.Settings.Workload.Arrivals.Open() {
+		length += (tooLate + drainViewers).Seconds() // what it may take where the edge is overloaded
+	}
+	answer, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &b}, length)
 	if err == nil && answer.Done == nil {
 		err = fmt.Errorf("the edge of %s: %w", p.arm.Name, errNoAnswer)
 	}

@@ -334,6 +334,9 @@ func (l *lane) count(c *conn, reason string) {
 	l.pool.stats.Open--
 	l.pool.stats.Closed[reason]++
 	l.pool.stats.PerConnection[c.uses]++
+	if (reason == ReasonHandshake || reason == ReasonFailed) && !c.heard() {
+		l.pool.stats.Unheard++
+	}
 	l.pool.complete(c)
 	if reason == ReasonIdle {
 		l.pool.stats.IdleClosed++

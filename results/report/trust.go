@@ -111,17 +111,18 @@ func generator(p *page, r *results.Result) {
 
 // reconciliation sets the connections of both ends side by side.
 func reconciliation(p *page, r *results.Result) {
-	var connects, ended, edgeBytes, originBytes int64
+	var connects, ended, unsure, edgeBytes, originBytes int64
 	var wrong []string
 	for _, t := range r.Validity.Tallies {
 		connects += t.Connects
 		ended += t.Handshakes
+		unsure += t.GivenUp + t.Unheard
 		edgeBytes += t.EdgeBytes
 		originBytes += t.OriginBytes
-		if t.Connects == t.Handshakes && t.Accepted > 0 && t.Accepted != t.Handshakes {
+		if t.Agrees() && t.Accepted > 0 && t.Accepted != t.Handshakes {
 			wrong = append(wrong, fmt.Sprintf("%s (the origin accepted %s and saw %s end)", t.Arm, thousands(float64(t.Accepted)), thousands(float64(t.Handshakes))))
 		}
-		if t.Connects != t.Handshakes {
+		if !t.Agrees() {
 			wrong = append(wrong, fmt.Sprintf("%s (%s and %s)", t.Arm, thousands(float64(t.Connects)), thousands(float64(t.Handshakes))))
 		}
 	}
@@ -133,6 +134,9 @@ func reconciliation(p *page, r *results.Result) {
 		p.item("reconciled", trustLabel, red, "NO: the two ends of the run were not compared")
 	case len(r.Validity.Tallies) > 0:
 		text := fmt.Sprintf("yes: the edges made %s connections and the origins saw %s of them end as a handshake or as plain TCP", thousands(float64(connects)), thousands(float64(ended)))
+		if unsure > 0 {
+			text += fmt.Sprintf("; of %s that the edges gave up unanswered nobody can tell whether the origins saw them", plural(int(unsure), "attempt", "attempts"))
+		}
 		if edgeBytes > 0 && edgeBytes == originBytes {
 			text += fmt.Sprintf("; both ends counted %s bytes of handshakes", thousands(float64(edgeBytes)))
 		}
