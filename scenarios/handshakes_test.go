@@ -45,6 +45,7 @@ func TestHandshakesRefuseWhatTheyIgnore(t *testing.T) {
 func TestHandshakesOnlyIsWhatIsRefused(t *testing.T) {
 	s := Defaults()
 	s.Edge.Cache.Capacity, s.Origin.Response.Delay = 1<<20, 1e6
+	s.Workload.Method = "POST"
 	s.Workload.Objects.Trace, s.Workload.Concurrency, s.Workload.Arrivals = "web07", 3, Arrivals{Model: "poisson", Rate: 3}
 	only := s.HandshakesOnly()
 	refused := map[string]bool{}

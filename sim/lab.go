@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -181,6 +182,10 @@ func originConfig(s *Start) origin.Config {
 			Size: int64(o.Response.Size), Delay: time.Duration(o.Response.Delay),
 			Status: o.Response.Status, CacheControl: o.Response.CacheControl,
 		},
+	}
+	cfg.Timeouts.Idle = time.Duration(o.IdleTimeout)
+	if method := s.Arm.Settings.Workload.Method; method != "" && method != http.MethodGet && method != http.MethodHead {
+		cfg.Methods = []string{method}
 	}
 	if s.Certificate != "" {
 		cfg.Group, cfg.Tickets = s.Arm.Settings.Edge.TLS.Group, o.Tickets

@@ -30,6 +30,7 @@ func saving(p *page, r *results.Result, e group) {
 	p.note(note, faint)
 	p.blank()
 	theory(p, r, e)
+	races(p, r, e)
 	latency(p, r, e)
 	if hasCPU(e) {
 		ratios(p, r, e)
