@@ -26,6 +26,7 @@ func TestLibrary(t *testing.T) {
 		"noise":                "same 1, planted 3",
 		"pool-theory":          "reuse 5",
 		"pingora":              "pools 2",
+		"keepalive-race":       "race 6",
 		"cold-pools":           "pools 12",
 		"cache-fanout":         "fanout 6",
 		"cold-burst":           "one-point 2, ten-points 2",

@@ -319,7 +319,7 @@ func (w *edgeWorker) generate(ctx context.Context, pacer Pacer, block window, se
 
 // pull returns when it ended.
 func (w *edgeWorker) pull(ctx context.Context, path string, due, sent time.Time, scratch *edge.Scratch) time.Time {
-	reply, err := w.edge.Pull(ctx, edge.Viewer{Method: "GET", Path: path, Scratch: scratch})
+	reply, err := w.edge.Pull(ctx, edge.Viewer{Method: w.arm.Settings.Workload.Method, Path: path, Scratch: scratch})
 	end := time.Now()
 	w.recorder.record(pulled{due: due, sent: sent, end: end, reply: reply, err: err})
 	return end
