@@ -28,8 +28,15 @@ func (e *Expression) Evaluate(r *Result, experiment string) Expectation {
 	return out
 }
 
-// errLate marks a latency of an arm whose generator was late.
-var errLate = errors.New("the generator was late, so latency is not valid")
+// What marks a latency of an arm whose generator was late, and every time of
+// one whose link was.
+var (
+	errLate     = errors.New("the generator was late, so latency is not valid")
+	errLateLink = errors.New("the link was late, so times are not valid")
+)
+
+// void reports whether a figure is there and not valid.
+func void(err error) bool { return errors.Is(err, errLate) || errors.Is(err, errLateLink) }
 
 // measured returns the operand's value in one arm, in the metric's unit.
 func (o operand) measured(r *Result, a *Arm) (float64, error) {
@@ -48,6 +55,9 @@ func (o operand) measured(r *Result, a *Arm) (float64, error) {
 	}
 	if strings.HasPrefix(o.metric, "latency.") && r.Validity.Generator[a.Name].Late {
 		return v.Value, errLate
+	}
+	if r.Validity.Links[a.Name] != "" && v.Kind == Time {
+		return v.Value, errLateLink
 	}
 	return v.Value, nil
 }
@@ -98,7 +108,7 @@ func (e *Expression) evaluateEvery(r *Result, experiment string, out *Expectatio
 		if err == nil {
 			err = e.hold(a.Metrics[o.metric], metric, bound)
 		}
-		if errors.Is(err, errLate) {
+		if void(err) {
 			late++
 		}
 		if i == 0 || err != nil && len(failures) == 0 {
@@ -136,7 +146,7 @@ func (e *Expression) evaluateOne(r *Result, experiment string, out *Expectation)
 	}
 	if err != nil {
 		out.Pass = false
-		out.Inconclusive = errors.Is(err, errLate)
+		out.Inconclusive = void(err)
 		out.Detail = err.Error()
 	}
 }

@@ -16,7 +16,7 @@ func TestLibrary(t *testing.T) {
 		"handshake-resumption": "resumption 8",
 		"handshake-keys":       "tls13 10, tls12 6",
 		"handshake-latency":    "latency 36",
-		"chain-size":           "chain 8, distance 6",
+		"chain-size":           "chain 8, distance 12",
 		"far-origin":           "pops 4",
 		"gate-selftest":        "handshake 1",
 		"handshake-quic":       "handshake 8, caddy 6",

@@ -44,7 +44,7 @@ func (r *run) costExperiment(ctx context.Context, x *Experiment) error {
 	rounds := 0
 	for index := 1; index <= x.Trials && ctx.Err() == nil; index++ {
 		var trials []armTrial
-		for some := range slices.Chunk(x.Arms, x.together()) {
+		for _, some := range x.batches() {
 			part := *x
 			part.Arms = some
 			before := len(trials)

@@ -110,20 +110,40 @@ func (r *run) startHop(ctx context.Context, p *pair, start *Start, credentials c
 // What an experiment on a link takes.
 const (
 	togetherHandshakes = 4 // arms at once: they wait for most of the time, and nobody reads CPU
+	lateHandshakes     = 4 // blocks that are measured again where the link was late
+	lateRequests       = 2 // the same of long blocks
 	leastTurns         = 6 // round trips that a block holds at the least, for each of a connection's
 	mostTurns          = 5 // round trips from TCP connect to the first byte: TLS 1.2 with a chain beyond the initial window
 	calibrationTurns   = 4 // of two each, and most often of one calibration
 )
 
-// together is how many arms of the experiment are measured at once.
-func (x *Experiment) together() int {
-	switch {
-	case !x.distant():
-		return len(x.Arms)
-	case x.Kind == Handshakes:
-		return togetherHandshakes
+// aloneBelow is the distance below which an arm is measured alone: what others
+// do meanwhile makes its packets late by more than it can bear.
+const aloneBelow = 40 * time.Millisecond
+
+// lateBlocks is how many blocks of the arm are measured again where the link
+// was late.
+func (a *Arm) lateBlocks() int {
+	if a.Settings.Workload.Mode == string(Handshakes) {
+		return lateHandshakes
 	}
-	return 1
+	return lateRequests
+}
+
+// batches are the arms of the experiment, in order, as they are measured at
+// once.
+func (x *Experiment) batches() (all [][]Arm) {
+	if !x.distant() {
+		return [][]Arm{x.Arms}
+	}
+	for i := 0; i < len(x.Arms); i += len(all[len(all)-1]) {
+		n := 1
+		for x.Kind == Handshakes && n < togetherHandshakes && i+n < len(x.Arms) && x.Arms[i].farthest() >= aloneBelow && x.Arms[i+n].farthest() >= aloneBelow {
+			n++
+		}
+		all = append(all, x.Arms[i:i+n])
+	}
+	return all
 }
 
 // blockOf is the length of an arm's block, in seconds: one that a distance
@@ -141,7 +161,7 @@ func (a *Arm) farthest() time.Duration { return slices.Max(a.Settings.Distances(
 // distantSeconds is what the blocks of one trial take where arms have a
 // distance: those measured together take as long as the longest of them.
 func (x *Experiment) distantSeconds() (total float64) {
-	for some := range slices.Chunk(x.Arms, x.together()) {
+	for _, some := range x.batches() {
 		longest := 0.0
 		for i := range some {
 			rtt := some[i].farthest().Seconds()

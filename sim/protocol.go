@@ -70,6 +70,7 @@ type Start struct {
 type Block struct {
 	Seconds float64 `json:"seconds"`
 	Discard bool    `json:"discard,omitempty"` // warm-up: nothing of it is recorded
+	Again   bool    `json:"again,omitempty"`   // what was recorded so far counts for nothing: the block stands in its place
 }
 
 // Plant tells a worker to burn its arm's plant for the CPU that it used since
@@ -106,6 +107,8 @@ type BlockDone struct {
 	// the edge.
 	Generator float64 `json:"generator,omitempty"`
 	Error     string  `json:"error,omitempty"`
+	// Late is why the link's time in this block cannot be believed; "" is that it can.
+	Late string `json:"late,omitempty"`
 }
 
 // EdgeSummary is everything an edge worker recorded.

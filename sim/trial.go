@@ -50,6 +50,7 @@ type armTrial struct {
 	err    error         // why the arm failed in this trial
 	noCPU  error         // why it has no CPU figures
 	links  []LinkSummary // none: loopback
+	again  int           // blocks that were measured again because their link was late
 }
 
 // blockCost is what one block cost, by the CPU clocks of the two processes.
@@ -166,10 +167,7 @@ func (p *pair) block(ctx context.Context, b Block) {
 		return
 	}
 	p.readClocks()
-	answer, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &b}, b.Seconds)
-	if err == nil && answer.Done == nil {
-		err = fmt.Errorf("the edge of %s: %w", p.arm.Name, errNoAnswer)
-	}
+	answer, err := p.grant(ctx, b)
 	if err == nil && answer.Done.Error != "" {
 		err = fmt.Errorf("the edge of %s: %d of %d failed; the first: %s", p.arm.Name, answer.Done.Failed, answer.Done.Count, answer.Done.Error)
 		if answer.Done.Failed < answer.Done.Count {
@@ -184,6 +182,23 @@ func (p *pair) block(ctx context.Context, b Block) {
 		p.costs = append(p.costs, blockCost{count: answer.Done.Count, edge: -seconds(answer.Done.Generator), took: seconds(answer.Done.Seconds)})
 	}
 	p.plant(ctx, answer.Done.Count)
+}
+
+// grant has the edge do a block, and do it again while the link between the
+// pair's ends was late: a busy machine spoils a block, and the next may be left
+// alone. What the block found is no part of that decision.
+func (p *pair) grant(ctx context.Context, b Block) (answer Answer, err error) {
+	for {
+		answer, err = grant(ctx, p.edge, Command{Type: msgBlock, Block: &b}, b.Seconds)
+		if err == nil && answer.Done == nil {
+			err = fmt.Errorf("the edge of %s: %w", p.arm.Name, errNoAnswer)
+		}
+		if err != nil || b.Discard || answer.Done.Late == "" || p.trial.again == p.arm.lateBlocks() || ctx.Err() != nil {
+			return answer, err
+		}
+		b.Again = true
+		p.trial.again++
+	}
 }
 
 // basePair returns the pair of the baseline that others are net of, or nil: the

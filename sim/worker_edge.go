@@ -152,6 +152,10 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 		}
 		w.warm = true
 	}
+	if b.Again {
+		w.recorder.results.Reset()
+		w.before = nil
+	}
 	if w.before == nil && !b.Discard {
 		before := w.edge.Stats().Pool
 		w.before = &before

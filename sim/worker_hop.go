@@ -108,15 +108,19 @@ func (w *hopWorker) handle(ctx context.Context, c Command) (Answer, error) {
 // block calibrates the paths while they are still idle, and notes what they do
 // in a block that counts.
 func (w *hopWorker) block(ctx context.Context, c Command) (Answer, error) {
-	if !w.calibrated {
-		for _, s := range w.spans {
+	again := c.Block != nil && c.Block.Again
+	for _, s := range w.spans {
+		if !w.calibrated || again && !s.calm() {
 			if err := s.calibrate(ctx); err != nil {
 				return Answer{}, err
 			}
 			w.edge.apart = max(w.edge.apart, s.found.Realised)
 		}
-		w.calibrated = true
+		if again {
+			s.begin()
+		}
 	}
+	w.calibrated = true
 	for _, s := range w.spans {
 		s.path.TakeStats()
 	}
@@ -127,8 +131,19 @@ func (w *hopWorker) block(ctx context.Context, c Command) (Answer, error) {
 	for _, s := range w.spans {
 		stats := s.path.TakeStats()
 		s.link.add(stats, s.path.Judge(s.found, stats))
+		if answer.Done != nil && len(s.link.Reasons) > 0 {
+			answer.Done.Late = s.link.Reasons[0]
+		}
 	}
 	return answer, nil
+}
+
+// calm reports whether the path was left alone while it was calibrated.
+func (s *span) calm() bool { return s.path.Judge(s.found, wire.LinkStats{}).Valid }
+
+// begin forgets what the path did in blocks.
+func (s *span) begin() {
+	s.link = LinkSummary{Kind: s.path.Link().Kind, Nominal: s.found.Nominal, Realised: s.found.Realised}
 }
 
 const (
@@ -154,11 +169,11 @@ func (s *span) calibrate(ctx context.Context) error {
 		if i == 0 || found.Stats.LatenessP99 < s.found.Stats.LatenessP99 {
 			s.found = found
 		}
-		if s.path.Judge(s.found, wire.LinkStats{}).Valid {
+		if s.calm() {
 			break
 		}
 	}
-	s.link = LinkSummary{Kind: s.path.Link().Kind, Nominal: s.found.Nominal, Realised: s.found.Realised}
+	s.begin()
 	return nil
 }
 

@@ -7,8 +7,8 @@ import "github.com/originpull/originpull/results"
 func links(p *page, e group, r *results.Result) {
 	g := grid{titles: []string{"The link", "round trip\nasked for", "\nrealised", "packets late\nby (p50)", "\n(p99)", "packets\ndropped"}}
 	columns := []string{results.MetricLinkNominal, results.MetricLinkRealised, results.MetricLinkLateP50, results.MetricLinkLateP99, results.MetricLinkDrops}
-	pops := grid{titles: []string{"Point of presence", "round trip\nasked for", "\nrealised", "first byte\n(p50)", "\nin rtt", "viewer\nwaited (p50)", "\n(p99)", "packets\ndropped"}}
-	popColumns := []string{results.MetricLinkNominal, results.MetricLinkRealised, "firstbyte.p50", results.MetricFirstByteRTTs, "latency.p50", "latency.p99", results.MetricLinkDrops}
+	pops := grid{titles: []string{"Point of presence", "round trip\nasked for", "\nrealised", "first byte\n(p50)", "\nin rtt", "viewer\nwaited (p50)", "\n(p99)", "packets late\nby (p50)", "\n(p99)", "packets\ndropped"}}
+	popColumns := []string{results.MetricLinkNominal, results.MetricLinkRealised, "firstbyte.p50", results.MetricFirstByteRTTs, "latency.p50", "latency.p99", results.MetricLinkLateP50, results.MetricLinkLateP99, results.MetricLinkDrops}
 	for _, a := range e.arms {
 		if _, has := a.Metrics[results.MetricLinkNominal]; has && a.Error == "" {
 			fill(&g, r, a, columns)
