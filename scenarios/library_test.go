@@ -17,6 +17,7 @@ func TestLibrary(t *testing.T) {
 		"handshake-keys":       "tls13 10, tls12 6",
 		"handshake-latency":    "latency 36",
 		"chain-size":           "chain 8, distance 12",
+		"far-servers":          "nginx 4, haproxy 4, apache 4, caddy 6",
 		"far-origin":           "pops 4",
 		"gate-selftest":        "handshake 1",
 		"handshake-quic":       "handshake 8, caddy 6",

@@ -63,17 +63,21 @@ type LinkSummary struct {
 	Realised time.Duration `json:"realised"` // measured before the first block
 	LateP50  time.Duration `json:"lateP50"`  // of packets, in the worst block
 	LateP99  time.Duration `json:"lateP99"`
-	Packets  int64         `json:"packets"`
-	Lost     int64         `json:"lost"`
-	Overflow int64         `json:"overflow"`
-	Reasons  []string      `json:"reasons,omitempty"` // why latency is not valid
-	Warnings []string      `json:"warnings,omitempty"`
+	// Congestion names TCP's congestion control, of both ends where they differ;
+	// "" where the link's streams have none.
+	Congestion string   `json:"congestion,omitempty"`
+	Packets    int64    `json:"packets"`
+	Lost       int64    `json:"lost"`
+	Overflow   int64    `json:"overflow"`
+	Reasons    []string `json:"reasons,omitempty"` // why latency is not valid
+	Warnings   []string `json:"warnings,omitempty"`
 }
 
 // add takes in one block.
 func (s *LinkSummary) add(stats wire.LinkStats, trust wire.Trust) {
 	s.LateP50, s.LateP99 = max(s.LateP50, stats.LatenessP50), max(s.LateP99, stats.LatenessP99)
 	s.Packets += stats.Packets
+	s.Congestion = stats.Congestion
 	s.Lost += stats.Lost
 	s.Overflow += stats.Overflowed
 	s.Reasons = append(s.Reasons, trust.Reasons...)
@@ -214,8 +218,10 @@ func (c *compiler) link(e *scenarios.Experiment) {
 		if kind, known := wire.KindOf(cell.Link.Kind); known && !kind.Packets && cell.Edge.Protocol == string(pool.H3) {
 			problem(cell, "link.kind", "a "+kind.Name+" link carries no datagrams: h3 needs direct, netstack or tun")
 		}
-		if cell.Origin.Server != builtin {
-			problem(cell, "origin.server", cell.Origin.Server+" cannot be put behind a link: use server: builtin, or link.kind: direct")
+		if server := cell.Origin.Server; server != builtin && cell.Link.Kind != "tun" {
+			problem(cell, "origin.server", server+" speaks the kernel's TCP, which a "+cell.Link.Kind+" link has not: use link.kind: tun, or server: builtin")
+		} else if server != builtin && len(cell.Edge.Pops.Named) > 1 {
+			problem(cell, "origin.server", server+" is at the end of one link, and points of presence with distances of their own have one each: use server: builtin, or a number of edge.pops")
 		}
 		for path, planted := range map[string]float64{"edge.plant.cpu": cell.Edge.Plant.CPU, "origin.plant.cpu": cell.Origin.Plant.CPU} {
 			if planted > 0 {
@@ -235,7 +241,11 @@ func missingLink(x *Experiment) string {
 			continue
 		}
 		if err := kind.Available(); err != nil {
-			return fmt.Sprintf("this machine has no %s link (%v): use netstack, which needs no privilege", name, err)
+			instead := "use netstack, which needs no privilege"
+			if x.Arms[i].Settings.Origin.Server != builtin {
+				instead += ", and server: builtin"
+			}
+			return fmt.Sprintf("this machine has no %s link (%v): %s", name, err, instead)
 		}
 	}
 	return ""

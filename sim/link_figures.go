@@ -50,6 +50,9 @@ func (r *run) linkFigures(c *collected, arm *results.Arm) error {
 		label += ", " + link.Rate.String()
 	}
 	arm.Labels[results.LabelLink] = label
+	if links[0].Congestion != "" {
+		arm.Labels[results.LabelCongestion] = links[0].Congestion
+	}
 	for _, rtts := range []string{results.MetricHandshakeRTTs, results.MetricFirstByteRTTs} {
 		delete(arm.Metrics, rtts) // turns
 	}
@@ -120,7 +123,7 @@ func (c *collected) links() []LinkSummary {
 
 // join adds another trial of the same link.
 func (s *LinkSummary) join(t *LinkSummary) {
-	s.Kind, s.Nominal = t.Kind, t.Nominal
+	s.Kind, s.Nominal, s.Congestion = t.Kind, t.Nominal, t.Congestion
 	s.Realised += t.Realised
 	s.LateP50, s.LateP99 = max(s.LateP50, t.LateP50), max(s.LateP99, t.LateP99)
 	s.Packets, s.Lost, s.Overflow = s.Packets+t.Packets, s.Lost+t.Lost, s.Overflow+t.Overflow

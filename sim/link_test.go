@@ -115,6 +115,10 @@ experiments:
   - name: c
     link: {kind: direct, rtt: 50ms, mtu: 1500}
     edge: {plant: {cpu: 0.5}}
+  - name: d
+    link: {kind: tun}
+    origin: {server: nginx}
+    edge: {pops: [{name: near, rtt: 10ms}, {name: far, rtt: 60ms}]}
 `)})
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +132,8 @@ experiments:
 		"x.yaml:6: experiments[0].link.mtu: 100 bytes are not between 1280 and 65535",
 		"x.yaml:5: experiments[0].link.kind: a model link carries no datagrams: h3 needs direct, netstack or tun",
 		"x.yaml:12: experiments[1].compare[0].values[1]: a model link has none: use netstack or tun",
-		"x.yaml:15: experiments[1].compare[1].values[0].set.origin.server: nginx cannot be put behind a link: use server: builtin, or link.kind: direct",
+		"x.yaml:15: experiments[1].compare[1].values[0].set.origin.server: nginx speaks the kernel's TCP, which a model link has not: use link.kind: tun, or server: builtin",
+		"x.yaml:21: experiments[3].origin.server: nginx is at the end of one link, and points of presence with distances of their own have one each: use server: builtin, or a number of edge.pops",
 		"x.yaml:17: experiments[2].link.rtt: a direct link has none: use netstack or model or tun",
 	} {
 		if !slices.ContainsFunc(problems, func(p scenarios.Problem) bool { return p.Error() == want }) {

@@ -1,6 +1,11 @@
 package report
 
-import "github.com/originpull/originpull/results"
+import (
+	"slices"
+	"strings"
+
+	"github.com/originpull/originpull/results"
+)
 
 // links prints what the distances really were, of arms or of their points of
 // presence.
@@ -27,7 +32,21 @@ func links(p *page, e group, r *results.Result) {
 			table.print(p)
 		}
 	}
+	congestion(p, e)
 	if len(g.rows)+len(pops.rows) > 0 {
 		p.note("Over a distance round trips are times over the realised round trip, which was measured before the run, and CPU is not read: a link wakes up on somebody's account.", faint)
+	}
+}
+
+// congestion names what TCP went by over the links.
+func congestion(p *page, e group) {
+	var named []string
+	for _, a := range e.arms {
+		if name := a.Labels[results.LabelCongestion]; name != "" && !slices.Contains(named, name) {
+			named = append(named, name)
+		}
+	}
+	if len(named) > 0 {
+		p.note("TCP's congestion control: "+strings.Join(named, "; ")+".", faint)
 	}
 }
