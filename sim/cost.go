@@ -25,6 +25,7 @@ func (r *run) costExperiment(ctx context.Context, x *Experiment) error {
 	}
 	if why := missingLink(x); why != "" {
 		r.skip(x, why)
+		r.result.Validity.Valid = false // it asked for the link by name
 		return nil
 	}
 	lab, err := newLab()

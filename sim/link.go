@@ -218,10 +218,11 @@ func (c *compiler) link(e *scenarios.Experiment) {
 		if kind, known := wire.KindOf(cell.Link.Kind); known && !kind.Packets && cell.Edge.Protocol == string(pool.H3) {
 			problem(cell, "link.kind", "a "+kind.Name+" link carries no datagrams: h3 needs direct, netstack or tun")
 		}
-		if server := cell.Origin.Server; server != builtin && cell.Link.Kind != "tun" {
+		if kind, _ := wire.KindOf(cell.Link.Kind); cell.Origin.Server != builtin && !kind.Servers {
+			server := cell.Origin.Server
 			problem(cell, "origin.server", server+" speaks the kernel's TCP, which a "+cell.Link.Kind+" link has not: use link.kind: tun, or server: builtin")
-		} else if server != builtin && len(cell.Edge.Pops.Named) > 1 {
-			problem(cell, "origin.server", server+" is at the end of one link, and points of presence with distances of their own have one each: use server: builtin, or a number of edge.pops")
+		} else if cell.Origin.Server != builtin && len(cell.Edge.Pops.Named) > 1 {
+			problem(cell, "origin.server", cell.Origin.Server+" is at the end of one link, and points of presence with distances of their own have one each: use server: builtin, or a number of edge.pops")
 		}
 		for path, planted := range map[string]float64{"edge.plant.cpu": cell.Edge.Plant.CPU, "origin.plant.cpu": cell.Origin.Plant.CPU} {
 			if planted > 0 {
@@ -249,4 +250,20 @@ func missingLink(x *Experiment) string {
 		}
 	}
 	return ""
+}
+
+// NotHere says of each experiment that this machine cannot run why that is: a
+// server or a kind of link that it lacks. None of these is a problem of the
+// scenario.
+func NotHere(ctx context.Context, plan *Plan) (why []string) {
+	servers := found{}
+	for i := range plan.Experiments {
+		x := &plan.Experiments[i]
+		for _, reason := range []string{servers.missing(ctx, x), missingLink(x)} {
+			if reason != "" {
+				why = append(why, x.Name+" would not be run here: "+reason)
+			}
+		}
+	}
+	return why
 }

@@ -159,7 +159,7 @@ func (r *run) judgeLinks(x *Experiment, arms []collected) {
 		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: the link cannot be trusted in %d of %d arms, and latency of the run is not valid; the first is %s", x.Name, len(late), len(arms), first[false]))
 	}
 	if len(fine) > 0 {
-		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: in %d of %d arms; the first is %s", x.Name, len(fine), len(arms), first[true]))
+		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: a doubt in %d of %d arms; the first is %s", x.Name, len(fine), len(arms), first[true]))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/originpull/originpull/results"
 	"github.com/originpull/originpull/scenarios"
+	"github.com/originpull/originpull/wire"
 )
 
 // TestHopIsMeasuredInRoundTrips runs every protocol over a distance. A busy
@@ -333,10 +334,25 @@ func TestLateLinksVoidTheirArms(t *testing.T) {
 		Warnings: []string{
 			"x: the link was late, and 6 blocks of 2 of 4 arms were measured again in place of what they had found: the machine was busy with something else",
 			"x: the link cannot be trusted in 1 of 4 arms, and latency of the run is not valid; the first is x/c: it was late",
-			"x: in 1 of 4 arms; the first is x/d: it is short",
+			"x: a doubt in 1 of 4 arms; the first is x/d: it is short",
 		},
 	}
 	if !reflect.DeepEqual(r.result.Validity, want) {
 		t.Errorf("%+v\nwant %+v", r.result.Validity, want)
+	}
+}
+
+// TestLackingLinkIsNeverPassed: an experiment on a kind that is not here is not
+// run, says what to use, and the run is not valid.
+func TestLackingLinkIsNeverPassed(t *testing.T) {
+	tun, _ := wire.KindOf("tun")
+	if tun.Available() == nil {
+		t.Skip("this machine has every kind of link")
+	}
+	plan := compileText(t, "version: 1\nname: far\nlink: {kind: tun, rtt: 50ms}\nworkload: {mode: handshakes}\n")
+	result := mustRun(t, plan)
+	why := NotHere(t.Context(), plan)
+	if len(why) != 1 || !strings.Contains(why[0], "use netstack") || result.Validity.Valid || result.Conclude() != results.Inconclusive {
+		t.Errorf("%q, %+v, %s", why, result.Validity, result.Conclude())
 	}
 }
