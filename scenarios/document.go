@@ -194,11 +194,11 @@ type Status struct {
 
 // Link is the network between edge and origin.
 type Link struct {
-	Kind   string    `yaml:"kind" json:"kind" enum:"direct,netstack,model,tun" doc:"What carries the packets. direct is the loopback interface of this machine, with nothing added. netstack is a distance between two TCP stacks inside originpull; model is a byte stream in memory with slow start, h1 and h2 only; tun is a distance between two of the kernel's own network namespaces (Linux, as root). Not given: netstack as soon as anything else of the link is, else direct."`
+	Kind   string    `yaml:"kind" json:"kind" enum:"direct,netstack,model,tun" doc:"What carries the packets. direct is the loopback interface of this machine, with nothing added. netstack is a distance between two TCP stacks inside originpull; model is a byte stream in memory with slow start, h1 and h2 only; tun is a distance between two of the kernel's own network namespaces (Linux, as root), the only one with real servers at its end. Not given: netstack as soon as anything else of the link is, else direct."`
 	RTT    Duration  `yaml:"rtt" json:"rtt,omitempty" min:"0s" max:"10s" doc:"The round-trip time, half of it each way. On a link with a distance arms report latency and round trips, and no CPU."`
 	Jitter Duration  `yaml:"jitter" json:"jitter,omitempty" min:"0s" max:"5s" doc:"By how much the one-way time of a packet differs at most; packets of one connection stay in order."`
 	Loss   float64   `yaml:"loss" json:"loss,omitempty" min:"0" max:"0.5" doc:"The share of packets that are lost, each way: 0.005 for 0.5 %."`
-	Rate   Bandwidth `yaml:"rate" json:"rate,omitempty" min:"8kbit/s" max:"100Gbit/s" doc:"The bits per second that pass, each way, for example 100Mbit/s. Not given: no limit."`
+	Rate   Bandwidth `yaml:"rate" json:"rate,omitempty" min:"8kbit/s" max:"1Gbit/s" doc:"The bits per second that pass, each way, for example 100Mbit/s; no emulated link carries more than 1Gbit/s. Not given: no limit."`
 	Queue  ByteSize  `yaml:"queue" json:"queue,omitempty" min:"0B" max:"1GiB" doc:"The bytes that wait for the rate; more are dropped. 0 is what passes in one round trip, at least 64KiB."`
 	MTU    int       `yaml:"mtu" json:"mtu,omitempty" min:"0" max:"65535" doc:"The size of the largest packet, in bytes, from 1280; 0 is 1500."`
 	Seed   uint64    `yaml:"seed" json:"seed,omitempty" doc:"The seed of loss and jitter; 0 takes that of the trial."`

@@ -171,7 +171,7 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 		}
 		w.warm = true
 	}
-	if b.Report {
+	if b.Report || b.Again {
 		w.recorder.results.Reset()
 		w.before = nil
 	}
