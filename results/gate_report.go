@@ -1,6 +1,9 @@
 package results
 
 import (
+	"encoding/json"
+	"fmt"
+	"io"
 	"slices"
 	"time"
 )
@@ -23,6 +26,18 @@ type GateReport struct {
 	Exact       []ExactJudgement  `json:"exact"`
 	Noise       []string          `json:"noise,omitempty"` // why the machine was too noisy to be believed
 	Environment map[string]string `json:"environment"`
+}
+
+// DecodeGate reads a gate's document. The error says what it is instead.
+func DecodeGate(r io.Reader) (*GateReport, error) {
+	var g GateReport
+	if err := json.NewDecoder(r).Decode(&g); err != nil {
+		return nil, fmt.Errorf("reading a gate: %w", err)
+	}
+	if g.Schema != GateSchemaName {
+		return nil, fmt.Errorf("reading a gate: its schema is %q, want %q", g.Schema, GateSchemaName)
+	}
+	return &g, nil
 }
 
 // Conclude sets Verdict and Why. Something exact that changed fails a gate on

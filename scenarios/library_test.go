@@ -18,6 +18,7 @@ func TestLibrary(t *testing.T) {
 		"handshake-latency":    "latency 36",
 		"chain-size":           "chain 8, distance 6",
 		"far-origin":           "pops 4",
+		"gate-exact":           "handshake 4, resumption 2, retry 1, bypass 19 cases",
 		"gate-selftest":        "handshake 1",
 		"handshake-quic":       "handshake 8, caddy 6",
 		"handshake-servers":    "builtin 8, nginx 8, haproxy 8, apache 8, caddy 8",

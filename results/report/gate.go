@@ -121,6 +121,10 @@ func gateExact(p *page, g *results.GateReport) {
 			same++
 			continue
 		}
+		if j.Verdict == results.Improvement {
+			p.item("new", 10, green, j.Name+": "+j.What+": "+j.Reason)
+			continue
+		}
 		if !j.Fails() {
 			p.item("changed", 10, yellow, j.Name+": "+j.What+" "+j.Reason+" (reported only)")
 			continue
