@@ -19,6 +19,7 @@ func TestLibrary(t *testing.T) {
 		"chain-size":           "chain 8, distance 6",
 		"far-origin":           "pops 4",
 		"gate-exact":           "handshake 4, resumption 2, retry 1, bypass 19 cases",
+		"gate-instructions":    "handshake 1, pooled 1",
 		"gate-selftest":        "handshake 1",
 		"handshake-quic":       "handshake 8, caddy 6",
 		"handshake-servers":    "builtin 8, nginx 8, haproxy 8, apache 8, caddy 8",

@@ -69,6 +69,7 @@ type Start struct {
 // Block grants a worker the machine for a while.
 type Block struct {
 	Seconds float64 `json:"seconds"`
+	Count   int64   `json:"count,omitempty"`   // so many, however long they take; 0: go by Seconds
 	Discard bool    `json:"discard,omitempty"` // warm-up: nothing of it is recorded
 }
 

@@ -30,6 +30,12 @@ repeated on fresh trials before it is called worse.
 A git ref is built with go build in a worktree of its own. This build drives
 both; one that speaks another worker protocol is named.
 
+--instructions counts, under Valgrind, what one handshake and one pooled request
+execute at both ends: 1 % more is found in seconds on any machine, however
+noisy. It is blind to the kernel, locks, waiting, caches, branches and the
+collector, and does not replace the gate in time. With --selftest it counts the
+same twice, then with one in a hundred more.
+
 Two scenarios must have the same experiments and arms, by name; the seed and the
 length of the run are base's. Two origins are two scenarios with other settings
 of one server. A server's configuration file of your own cannot stand in for the
@@ -53,6 +59,7 @@ Exit codes: 0 PASS or IMPROVEMENT, 3 REGRESSION, 4 INCONCLUSIVE (0 with
 type gateOptions struct {
 	scenarios                []string // of base and head; one is of both
 	selftest, exact          bool
+	instructions             bool
 	sets, baseSets, headSets []string
 	base, head               string // a program or a git ref each; "" is this build
 	out                      string
@@ -83,6 +90,7 @@ func init() {
 		}
 		cmd.Flags().Bool("selftest", false, "gate the same against itself, then against itself with 5 % of CPU planted")
 		cmd.Flags().Bool("exact", false, "compare round trips, bytes, facts and bypass verdicts alone: seconds, and no noise")
+		cmd.Flags().Bool("instructions", false, "count the instructions of a handshake and of a pooled request instead (needs valgrind)")
 		cmd.Flags().String("base", "", "program or git ref whose workers are base (default: this build)")
 		cmd.Flags().String("head", "", "program or git ref whose workers are head (default: this build)")
 		cmd.Flags().String("save-baseline", "", "run the scenario and keep its exact values and in-run ratios in this file")
@@ -107,7 +115,7 @@ func (o *gateOptions) read(v *viper.Viper, out io.Writer, args []string) error {
 	if o.render, err = colorOption(v.GetString("color"), out); err != nil {
 		return err
 	}
-	o.scenarios, o.selftest, o.exact = args, v.GetBool("selftest"), v.GetBool("exact")
+	o.scenarios, o.selftest, o.exact, o.instructions = args, v.GetBool("selftest"), v.GetBool("exact"), v.GetBool("instructions")
 	o.out, o.format = v.GetString("out"), v.GetString("format")
 	o.saveBaseline, o.baseline, o.anyBaseline = v.GetString("save-baseline"), v.GetString("baseline"), v.GetBool("any-baseline")
 	o.base, o.head = v.GetString("base"), v.GetString("head")
@@ -132,6 +140,11 @@ func (o *gateOptions) read(v *viper.Viper, out io.Writer, args []string) error {
 func (o *gateOptions) check() error {
 	stored := o.saveBaseline+o.baseline != ""
 	switch {
+	case o.instructions && (stored || o.exact):
+		return usage(errors.New("--instructions counts instructions and nothing else: leave out --exact and stored baselines"))
+	case o.instructions && len(o.scenarios) == 0:
+		o.scenarios = []string{instructionScenario}
+		return nil
 	case o.selftest && len(o.scenarios) < 2 && !stored && !o.exact:
 		return nil
 	case o.selftest:
@@ -148,6 +161,8 @@ func (o *gateOptions) check() error {
 
 func (o *gateOptions) run(ctx context.Context, s streams) error {
 	switch {
+	case o.instructions:
+		return gateInstructions(ctx, s, o)
 	case o.selftest && len(o.scenarios) == 0:
 		return selftest(ctx, s, selftestScenario, *o)
 	case o.selftest:

@@ -63,8 +63,8 @@ func newGate(s streams, names []string, o *gateOptions) (*gate, error) {
 	return g, nil
 }
 
-// measure runs the gate into its folder and concludes.
-func (g *gate) measure(ctx context.Context) error {
+// prepare finds both programs and begins a report.
+func (g *gate) prepare(ctx context.Context) error {
 	var builds [2]build
 	for i, name := range []string{g.o.base, g.o.head} {
 		var err error
@@ -73,13 +73,21 @@ func (g *gate) measure(ctx context.Context) error {
 		}
 	}
 	g.baseWorker, g.worker = builds[0].worker, builds[1].worker
-	started := time.Now()
 	g.report = results.GateReport{
-		Schema: results.GateSchemaName, Started: started.UTC().Truncate(time.Millisecond),
+		Schema: results.GateSchemaName, Started: time.Now().UTC().Truncate(time.Millisecond),
 		Scenario: results.Scenario{Name: g.base.Scenario, Title: g.base.Title, File: g.base.File, Digest: g.base.Digest, Seed: g.base.Seed},
 		Base:     g.sideWords(builds[0], 0, g.o.baseSets), Head: g.sideWords(builds[1], 1, g.o.headSets), Environment: map[string]string{},
 		Judgements: []results.Judgement{}, Exact: []results.ExactJudgement{},
 	}
+	return nil
+}
+
+// measure runs the gate into its folder and concludes.
+func (g *gate) measure(ctx context.Context) error {
+	if err := g.prepare(ctx); err != nil {
+		return err
+	}
+	started := time.Now()
 	g.watch = startWatch()
 	if err := g.measureAll(ctx); err != nil {
 		if ctx.Err() != nil {
