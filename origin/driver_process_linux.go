@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,4 +83,19 @@ func groupPids(group int) ([]int, error) {
 		}
 	}
 	return pids, nil
+}
+
+// listening says whether a socket listens at the IPv4 address. It asks by
+// binding, which fails when one does; a socket that is bound and does not listen
+// takes nothing from a server that sets SO_REUSEADDR, as all of them do.
+func listening(at netip.AddrPort) bool {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return true // no telling
+	}
+	defer func() { _ = syscall.Close(fd) }() // nothing was sent
+	if syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) != nil {
+		return true
+	}
+	return errors.Is(syscall.Bind(fd, &syscall.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}), syscall.EADDRINUSE)
 }

@@ -4,6 +4,7 @@ package origin
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"os/exec"
 )
@@ -21,3 +22,5 @@ var gracefully = map[string]os.Signal{"quit": os.Interrupt, "term": os.Interrupt
 func killGroup(int) error { return errNoServers }
 
 func groupPids(int) ([]int, error) { return nil, errNoServers }
+
+func listening(netip.AddrPort) bool { return true }

@@ -174,7 +174,7 @@ func (r *Running) awaitReady(ctx context.Context) error {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	for {
-		if status, _, err := r.askControl(ctx, r.ready); err == nil && status == http.StatusNoContent && r.udpReady() {
+		if status, _, err := r.askControl(ctx, r.ready); err == nil && status == http.StatusNoContent && r.listens() && r.udpReady() {
 			return nil
 		}
 		select {
@@ -185,6 +185,13 @@ func (r *Running) awaitReady(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// listens says whether the listeners of pulls are open too: a server opens its
+// listeners in an order of its own (Caddy: a random one), and the one that it is
+// asked on may be first. Connecting would tell, and be counted as a connection.
+func (r *Running) listens() bool {
+	return listening(r.tls) && (!r.Baseline || listening(r.plain))
 }
 
 // udpReady says whether somebody has the UDP port where HTTP/3 is wanted: a
