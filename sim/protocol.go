@@ -70,6 +70,7 @@ type Start struct {
 // Block grants a worker the machine for a while.
 type Block struct {
 	Seconds float64 `json:"seconds"`
+	Count   int64   `json:"count,omitempty"`   // so many, however long they take; 0: go by Seconds
 	Discard bool    `json:"discard,omitempty"` // warm-up: nothing of it is recorded
 	Rate    float64 `json:"rate,omitempty"`    // of its arrivals, per second, in place of the arm's; 0: the arm's
 	Report  bool    `json:"report,omitempty"`  // the answer has a summary of this block alone

@@ -181,7 +181,11 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 	}
 	w.spent = 0
 	granted := window{started: time.Now(), length: seconds(b.Seconds)}
-	if w.closed(b) {
+	if b.Count > 0 {
+		w.recorder.begin(b, window{})
+		w.counted(ctx, b.Count)
+		w.recorder.spent(time.Since(granted.started))
+	} else if w.closed(b) {
 		w.recorder.begin(b, window{})
 		w.closedLoop(ctx, granted.started.Add(granted.length))
 		w.recorder.spent(time.Since(granted.started))
@@ -241,6 +245,19 @@ func (w *edgeWorker) stagger(ctx context.Context, i, of int) {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
+	}
+}
+
+// counted has one viewer ask so many times, one after another.
+func (w *edgeWorker) counted(ctx context.Context, count int64) {
+	pulling := context.WithoutCancel(ctx)
+	var scratch edge.Scratch
+	for range count {
+		if ctx.Err() != nil {
+			return
+		}
+		now := time.Now()
+		w.pull(pulling, w.objects.path(), now, now, &scratch)
 	}
 }
 
