@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/originpull/originpull/pki"
@@ -27,6 +28,9 @@ type Config struct {
 	// that it holds its key. It needs Tickets.
 	Early    bool
 	Response Response
+	// Methods are those that objects take besides GET and HEAD, with the same
+	// answer: POST, PUT, PATCH or DELETE.
+	Methods []string
 	// Audit takes the audit log, one Write for each line; nil writes none.
 	Audit io.Writer
 	// AuditLevel "" is LevelAll.
@@ -107,6 +111,11 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Timeouts, err = c.Timeouts.withDefaults(c.Response.Delay); err != nil {
 		return c, err
+	}
+	for _, method := range c.Methods {
+		if !slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, method) {
+			return c, fmt.Errorf("objects cannot take the method %q: use POST, PUT, PATCH or DELETE", method)
+		}
 	}
 	if c.Early && (c.Certificate == "" || !c.Tickets) {
 		return c, errors.New("0-RTT needs session tickets, and a certificate to begin with")

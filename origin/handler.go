@@ -73,7 +73,8 @@ func (r *reply) echo() {
 
 func (s *Server) newRouter() *mux.Router {
 	router := mux.NewRouter()
-	router.HandleFunc(objectRoute+"{key}", s.serveObject).Methods(http.MethodGet, http.MethodHead)
+	methods := append([]string{http.MethodGet, http.MethodHead}, s.cfg.Methods...)
+	router.HandleFunc(objectRoute+"{key}", s.serveObject).Methods(methods...)
 	router.HandleFunc("/", serveRoot).Methods(http.MethodGet, http.MethodHead)
 	return router
 }

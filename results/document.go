@@ -268,9 +268,10 @@ type Claim struct {
 // Validity says whether the numbers may be trusted.
 type Validity struct {
 	Valid      bool                           `json:"valid"`
-	AA         map[string]map[string]Estimate `json:"aa"`         // experiment, then metric: the same arm twice
-	Generator  map[string]Generator           `json:"generator"`  // by arm that was paced by arrivals
-	Reconciled bool                           `json:"reconciled"` // both ends of at least one arm were compared, and agree
+	AA         map[string]map[string]Estimate `json:"aa"`              // experiment, then metric: the same arm twice
+	Generator  map[string]Generator           `json:"generator"`       // by arm that was paced by arrivals
+	Links      map[string]string              `json:"links,omitempty"` // by arm whose link cannot be believed: why; its times are not valid
+	Reconciled bool                           `json:"reconciled"`      // both ends of at least one arm were compared, and agree
 	Tallies    []Tally                        `json:"reconciliation,omitempty"`
 	Warnings   []string                       `json:"warnings"`
 }

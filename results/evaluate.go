@@ -28,8 +28,18 @@ func (e *Expression) Evaluate(r *Result, experiment string) Expectation {
 	return out
 }
 
-// errLate marks a latency of an arm whose generator was late.
-var errLate = errors.New("the generator was late, so latency is not valid")
+// What marks a latency of an arm whose generator was late, and every time of
+// one whose link was.
+var (
+	errLate     = errors.New("the generator was late, so latency is not valid")
+	errLateLink = errors.New("the link was late, so times are not valid")
+)
+
+// void reports whether a value is missing, or not valid, for a reason that makes
+// a rule inconclusive instead of failed.
+func void(err error) bool {
+	return errors.Is(err, errLate) || errors.Is(err, errLateLink) || errors.Is(err, errAtLeast)
+}
 
 // measured returns the operand's value in one arm, in the metric's unit.
 func (o operand) measured(r *Result, a *Arm) (float64, error) {
@@ -56,12 +66,11 @@ func (o operand) measured(r *Result, a *Arm) (float64, error) {
 	if strings.HasPrefix(o.metric, "latency.") && r.Validity.Generator[a.Name].Late {
 		return v.Value, errLate
 	}
+	if r.Validity.Links[a.Name] != "" && v.Kind == Time {
+		return v.Value, errLateLink
+	}
 	return v.Value, bounded
 }
-
-// excused reports whether a value is missing for a reason that makes a rule
-// inconclusive instead of failed.
-func excused(err error) bool { return errors.Is(err, errLate) || errors.Is(err, errAtLeast) }
 
 // rises reports whether a rule that holds of a lower bound holds of the value.
 func (e *Expression) rises() bool { return e.op == ">" || e.op == ">=" }
@@ -115,7 +124,7 @@ func (e *Expression) evaluateEvery(r *Result, experiment string, out *Expectatio
 		case errors.Is(err, errAtLeast) && a.Metrics[o.metric].N > 0 && held == nil && e.rises():
 			err = nil
 		}
-		if excused(err) {
+		if void(err) {
 			late++
 		}
 		if i == 0 || err != nil && len(failures) == 0 {
@@ -160,7 +169,7 @@ func (e *Expression) evaluateOne(r *Result, experiment string, out *Expectation)
 	}
 	if err != nil {
 		out.Pass = false
-		out.Inconclusive = excused(err)
+		out.Inconclusive = void(err)
 		out.Detail = err.Error()
 	}
 }

@@ -112,6 +112,7 @@ func init() {
 		Metric{Name: MetricEfficiencyOrigin, Unit: "ratio", Kind: Ratio, Better: Higher, Title: "primitive operations of the origin's side over its CPU per handshake"},
 		Metric{Name: "requests.count", Unit: "count", Kind: Count, Better: Neither, Title: "viewer requests answered"},
 		Metric{Name: "requests.failed", Unit: "count", Kind: Count, Better: Lower, Title: "viewer requests that failed"},
+		Metric{Name: "requests.502", Unit: "count", Kind: Count, Better: Lower, Title: "viewer requests answered with 502 (Bad Gateway)"},
 		Metric{Name: "requests.dropped", Unit: "count", Kind: Count, Better: Lower, Title: "viewer requests that were due and never sent"},
 		Metric{Name: "reuse.ratio", Unit: "ratio", Kind: Ratio, Better: Higher, Title: "share of origin requests on a reused connection"},
 		Metric{Name: "reuse.predicted", Unit: "ratio", Kind: Ratio, Better: Neither, Title: "reuse that the closed form 1 − e^(−λT/N) predicts"},

@@ -18,7 +18,7 @@ var documented = strings.Fields(`
 	handshake.per1000 request.cpu.edge request.cpu.origin efficiency efficiency.edge efficiency.origin
 	connect.p50 connect.p90 connect.p99 connect.p999 connect.max
 	handshake.p50 handshake.p90 handshake.p99 handshake.p999 handshake.max
-	requests.count requests.failed requests.dropped reuse.ratio reuse.predicted reuse.deviation
+	requests.count requests.failed requests.502 requests.dropped reuse.ratio reuse.predicted reuse.deviation
 	handshake.share handshake.share.predicted pool.count pool.rate
 	pool.dials pool.connects pool.uses.mean pool.evicted.idle pool.retired.age pool.retired.uses pool.closed.origin
 	pool.race.noticed pool.race.lost pool.race.unsafe pool.retries.stale pool.retries.connect

@@ -182,6 +182,18 @@ var combinations = []combination{
 		}
 		return "handshakes mode measures making connections, one at a time; use mode: requests, or prewarm: 0"
 	}},
+	{[]string{"origin.idleTimeout", "origin.server"}, func(s *Settings) string {
+		if s.Origin.IdleTimeout == 0 || s.Origin.Server == "builtin" {
+			return ""
+		}
+		return "idle connections of " + s.Origin.Server + " are kept as long as its driver says; remove idleTimeout, or choose server: builtin"
+	}},
+	{[]string{"workload.method", "origin.server"}, func(s *Settings) string {
+		if m := s.Workload.Method; s.Origin.Server == "builtin" || m == "GET" || m == "HEAD" {
+			return ""
+		}
+		return fmt.Sprintf("the objects of %s are files, which take no %s; choose method: GET, or server: builtin", s.Origin.Server, s.Workload.Method)
+	}},
 	{[]string{"origin.header.name"}, func(s *Settings) string {
 		if !slices.Contains(reservedHeaders, strings.ToLower(s.Origin.Header.Name)) {
 			return ""

@@ -33,6 +33,7 @@ type Origin struct {
 	Header       Header      `yaml:"header" json:"header" doc:"The header of the header strategy."`
 	Tickets      bool        `yaml:"tickets" json:"tickets" doc:"Whether the origin issues session tickets. Resumption needs it; it also adds bytes to every full handshake."`
 	Response     Response    `yaml:"response" json:"response" doc:"What the origin answers to an allowed request."`
+	IdleTimeout  Duration    `yaml:"idleTimeout" json:"idleTimeout,omitempty" min:"0s" max:"1h" doc:"How long the built-in origin keeps a connection on which nothing is asked, before it closes it: a request that the edge sends within a round trip of that is lost with the connection. 0s is 75 s."`
 	Audit        string      `yaml:"audit" json:"audit" enum:"all,refused,off" doc:"What the origin writes to its audit log: every request and refusal, refusals only, or nothing."`
 	RefusesAfter Duration    `yaml:"refusesAfter" json:"refusesAfter,omitempty" min:"0s" max:"1h" doc:"In the measured block, when the origin stops trusting the edge's certificate, as after a rotation that one side forgot; 0s never. Built-in origin with mtls, requests mode."`
 	Plant        Plant       `yaml:"plant" json:"plant" doc:"A cost put on top of the origin's own on purpose, to see whether it is found."`
@@ -193,11 +194,11 @@ type Status struct {
 
 // Link is the network between edge and origin.
 type Link struct {
-	Kind   string    `yaml:"kind" json:"kind" enum:"direct,netstack,model,tun" doc:"What carries the packets. direct is the loopback interface of this machine, with nothing added. netstack is a distance between two TCP stacks inside originpull; model is a byte stream in memory with slow start, h1 and h2 only; tun is a distance between two of the kernel's own network namespaces (Linux, as root). Not given: netstack as soon as anything else of the link is, else direct."`
+	Kind   string    `yaml:"kind" json:"kind" enum:"direct,netstack,model,tun" doc:"What carries the packets. direct is the loopback interface of this machine, with nothing added. netstack is a distance between two TCP stacks inside originpull; model is a byte stream in memory with slow start, h1 and h2 only; tun is a distance between two of the kernel's own network namespaces (Linux, as root), the only one with real servers at its end. Not given: netstack as soon as anything else of the link is, else direct."`
 	RTT    Duration  `yaml:"rtt" json:"rtt,omitempty" min:"0s" max:"10s" doc:"The round-trip time, half of it each way. On a link with a distance arms report latency and round trips, and no CPU."`
 	Jitter Duration  `yaml:"jitter" json:"jitter,omitempty" min:"0s" max:"5s" doc:"By how much the one-way time of a packet differs at most; packets of one connection stay in order."`
 	Loss   float64   `yaml:"loss" json:"loss,omitempty" min:"0" max:"0.5" doc:"The share of packets that are lost, each way: 0.005 for 0.5 %."`
-	Rate   Bandwidth `yaml:"rate" json:"rate,omitempty" min:"8kbit/s" max:"100Gbit/s" doc:"The bits per second that pass, each way, for example 100Mbit/s. Not given: no limit."`
+	Rate   Bandwidth `yaml:"rate" json:"rate,omitempty" min:"8kbit/s" max:"1Gbit/s" doc:"The bits per second that pass, each way, for example 100Mbit/s; no emulated link carries more than 1Gbit/s. Not given: no limit."`
 	Queue  ByteSize  `yaml:"queue" json:"queue,omitempty" min:"0B" max:"1GiB" doc:"The bytes that wait for the rate; more are dropped. 0 is what passes in one round trip, at least 64KiB."`
 	MTU    int       `yaml:"mtu" json:"mtu,omitempty" min:"0" max:"65535" doc:"The size of the largest packet, in bytes, from 1280; 0 is 1500."`
 	Seed   uint64    `yaml:"seed" json:"seed,omitempty" doc:"The seed of loss and jitter; 0 takes that of the trial."`
@@ -206,6 +207,7 @@ type Link struct {
 // Workload is what the viewers do, and how long they are watched.
 type Workload struct {
 	Mode        string   `yaml:"mode" json:"mode" axis:"no" enum:"handshakes,requests" doc:"handshakes: connect, shake hands, make one small request, close. requests: viewers ask the edge, through cache and pool. handshakes goes by concurrency and arrivals, and refuses what it cannot honour: reuse, cache, objects, size and delay of the answer."`
+	Method      string   `yaml:"method" json:"method,omitempty" enum:"GET,HEAD,POST,PUT,PATCH,DELETE" doc:"The method of every request, which says whether it may be sent twice: POST and PATCH may not. None has a body. Other than GET in requests mode only, other than GET and HEAD at the built-in origin only."`
 	Concurrency int      `yaml:"concurrency" json:"concurrency" min:"1" max:"10000" doc:"How many viewers ask at once when arrivals are closed; in handshakes mode, how many connections are made at once."`
 	Arrivals    Arrivals `yaml:"arrivals" json:"arrivals" doc:"When requests come."`
 	Objects     Objects  `yaml:"objects" json:"objects" doc:"What requests ask for."`
@@ -359,6 +361,7 @@ func newDocument() *document {
 		},
 		Workload: Workload{
 			Mode:        "requests",
+			Method:      "GET",
 			Concurrency: 1,
 			Arrivals:    Arrivals{Model: "closed"},
 			Objects:     Objects{Model: "zipf", Alpha: 0.9, Count: 10000},

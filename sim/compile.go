@@ -84,7 +84,7 @@ func (c *compiler) experiment(e *scenarios.Experiment) Experiment {
 	c.arms(&x, e)
 	takeTurns(&x, e)
 	turns := float64(x.Trials * len(x.Arms))
-	if x.Kind == Handshakes {
+	if x.Kind == Handshakes && !x.distant() {
 		x.PlannedSeconds = c.servers.speedSeconds(x.Arms, c.speed)
 	}
 	x.PlannedSeconds += keySeconds(x.Arms) + (pairSeconds+x.Warmup)*turns + x.Seconds*float64(x.Trials)

@@ -25,6 +25,7 @@ func (r *run) costExperiment(ctx context.Context, x *Experiment) error {
 	}
 	if why := missingLink(x); why != "" {
 		r.skip(x, why)
+		r.result.Validity.Valid = false // it asked for the link by name
 		return nil
 	}
 	lab, err := newLab()
@@ -44,7 +45,7 @@ func (r *run) costExperiment(ctx context.Context, x *Experiment) error {
 	rounds := 0
 	for index := 1; index <= x.Trials && ctx.Err() == nil; index++ {
 		var trials []armTrial
-		for some := range slices.Chunk(x.Arms, x.together()) {
+		for _, some := range x.batches() {
 			part := *x
 			part.Arms = some
 			before := len(trials)

@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -186,6 +187,10 @@ func originConfig(s *Start) origin.Config {
 	cfg.Response.Sizes = origin.Sizes{Median: int64(o.Response.Sizes.Median), P90: int64(o.Response.Sizes.P90), Max: int64(o.Response.Sizes.Max)}
 	for _, l := range o.Response.Lifetimes {
 		cfg.Response.Lifetimes = append(cfg.Response.Lifetimes, origin.Lifetime{Share: l.Share, MaxAge: time.Duration(l.MaxAge)})
+	}
+	cfg.Timeouts.Idle = time.Duration(o.IdleTimeout)
+	if method := s.Arm.Settings.Workload.Method; method != "" && method != http.MethodGet && method != http.MethodHead {
+		cfg.Methods = []string{method}
 	}
 	if s.Certificate != "" {
 		cfg.Group, cfg.Tickets = s.Arm.Settings.Edge.TLS.Group, o.Tickets

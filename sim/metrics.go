@@ -102,6 +102,7 @@ func countMetrics(x *Experiment, c map[string]int64, cached bool) map[string]flo
 	if x.Kind != Requests || viewers == 0 {
 		return m
 	}
+	m["requests.502"] = float64(c[countBadGateway])
 	m["origin.requests"] = pulls
 	m["origin.bytes"] = float64(c[countOriginBytes])
 	m["origin.connections"] = float64(c[countConnects])

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -152,6 +153,9 @@ func (r *pullRecorder) record(p pulled) {
 	b.Add(countRequests, 1)
 	r.block.pulled(b, p, failure == nil)
 	b.Time(timeSendError, p.sent.Sub(p.due))
+	if p.reply.Status == http.StatusBadGateway {
+		b.Add(countBadGateway, 1)
+	}
 	if failure != nil {
 		b.Add(countFailed, 1)
 		r.notice(p.end)
@@ -331,6 +335,7 @@ func (r *pullRecorder) early(t *wire.Trace) {
 const (
 	countRequests         = "requests"
 	countFailed           = "requests.failed"
+	countBadGateway       = "requests.502"
 	countDropped          = "requests.dropped"
 	countUnsent           = "requests.unsent"
 	countHit              = "cache.hit"

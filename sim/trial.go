@@ -54,6 +54,7 @@ type armTrial struct {
 	noCPU  error           // why it has no CPU figures
 	links  []LinkSummary   // none: loopback
 	search *results.Search // nil: there was none
+	again  int             // blocks that were measured again because their link was late
 }
 
 // blockCost is what one block cost, by the CPU clocks of the two processes.
@@ -194,20 +195,28 @@ func (p *pair) block(ctx context.Context, b Block) {
 	p.plant(ctx, done.Count)
 }
 
-// granted has the edge do a block.
+// granted has the edge do a block, and do it again while the link between the
+// pair's ends was late: a busy machine spoils a block, and the next may be left
+// alone. What the block found is no part of that decision.
 func (p *pair) granted(ctx context.Context, b Block) (BlockDone, error) {
 	length := b.Seconds
 	if p.arm.Settings.Workload.Arrivals.Open() {
 		length += (tooLate + drainViewers).Seconds() // what it may take where the edge is overloaded
 	}
-	answer, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &b}, length)
-	if err == nil && answer.Done == nil {
-		err = fmt.Errorf("the edge of %s: %w", p.arm.Name, errNoAnswer)
+	for {
+		answer, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &b}, length)
+		if err == nil && answer.Done == nil {
+			err = fmt.Errorf("the edge of %s: %w", p.arm.Name, errNoAnswer)
+		}
+		if err != nil {
+			return BlockDone{}, err
+		}
+		if b.Discard || answer.Done.Late == "" || p.trial.again == p.arm.lateBlocks() || ctx.Err() != nil {
+			return *answer.Done, nil
+		}
+		b.Again = true
+		p.trial.again++
 	}
-	if err != nil {
-		return BlockDone{}, err
-	}
-	return *answer.Done, nil
 }
 
 // basePair returns the pair of the baseline that others are net of, or nil: the

@@ -175,7 +175,7 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 		}
 		w.warm = true
 	}
-	if b.Report {
+	if b.Report || b.Again {
 		w.recorder.results.Reset()
 		w.before = nil
 	}
@@ -185,7 +185,11 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 	}
 	w.spent = 0
 	granted := window{started: time.Now(), length: seconds(b.Seconds)}
-	if w.closed(b) {
+	if b.Count > 0 {
+		w.recorder.begin(b, window{})
+		w.counted(ctx, b.Count)
+		w.recorder.spent(time.Since(granted.started))
+	} else if w.closed(b) {
 		w.recorder.begin(b, window{})
 		w.closedLoop(ctx, granted.started.Add(granted.length))
 		w.recorder.spent(time.Since(granted.started))
@@ -245,6 +249,19 @@ func (w *edgeWorker) stagger(ctx context.Context, i, of int) {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
+	}
+}
+
+// counted has one viewer ask so many times, one after another.
+func (w *edgeWorker) counted(ctx context.Context, count int64) {
+	pulling := context.WithoutCancel(ctx)
+	var scratch edge.Scratch
+	for range count {
+		if ctx.Err() != nil {
+			return
+		}
+		now := time.Now()
+		w.pull(pulling, w.objects.path(), now, now, &scratch)
 	}
 }
 
@@ -327,7 +344,7 @@ func (w *edgeWorker) generate(ctx context.Context, pacer Pacer, block window, se
 
 // pull returns when it ended.
 func (w *edgeWorker) pull(ctx context.Context, path string, due, sent time.Time, scratch *edge.Scratch) time.Time {
-	reply, err := w.edge.Pull(ctx, edge.Viewer{Method: "GET", Path: path, Scratch: scratch})
+	reply, err := w.edge.Pull(ctx, edge.Viewer{Method: w.arm.Settings.Workload.Method, Path: path, Scratch: scratch})
 	end := time.Now()
 	w.recorder.record(pulled{due: due, sent: sent, end: end, reply: reply, err: err})
 	return end

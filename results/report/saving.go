@@ -32,6 +32,7 @@ func saving(p *page, r *results.Result, e group) {
 	theory(p, r, e)
 	cacheTheory(p, r, e)
 	hidden(p, r, e)
+	races(p, r, e)
 	latency(p, r, e)
 	if hasCPU(e) {
 		ratios(p, r, e)
