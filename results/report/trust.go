@@ -23,6 +23,9 @@ func trust(p *page, r *results.Result) {
 		}
 	}
 	for _, w := range r.Validity.Warnings {
+		if told(r, w) {
+			continue
+		}
 		p.item("warning", trustLabel, yellow, w)
 	}
 	for _, e := range r.Expectations {
@@ -44,6 +47,18 @@ func trust(p *page, r *results.Result) {
 		p.item(label, trustLabel, s, rule)
 		p.item("", trustLabel, plain, e.Detail)
 	}
+}
+
+// told reports whether a warning is about a generator that was late or did not
+// meet its rate: its arm stands beside "generator" or "rate" already.
+func told(r *results.Result, warning string) bool {
+	for arm, g := range r.Validity.Generator {
+		text, of := strings.CutPrefix(warning, arm+": ")
+		if of && (g.Late && strings.HasPrefix(text, "the generator was late") || !g.RateMet && strings.HasSuffix(text, "the rate was not met")) {
+			return true
+		}
+	}
+	return false
 }
 
 // plants names the arms whose CPU is partly burnt on purpose.
