@@ -35,7 +35,8 @@
 // expected. Its path is seed, name, title, expect, or a setting, which then
 // holds in every experiment; or experiments.NAME.path for one experiment. To
 // --set what an axis sets is an error. An arrival rate that an experiment
-// inherits is dropped when the experiment makes arrivals closed.
+// inherits is dropped when the experiment makes arrivals closed, or searches for
+// one.
 //
 // # Presets
 //
