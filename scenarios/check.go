@@ -108,6 +108,7 @@ var combinations = []combination{
 		}
 		return "pairs of blocks exist in handshakes mode only; remove pairs, or choose mode: handshakes"
 	}},
+	{[]string{"workload.requests"}, requestsWrong},
 	{[]string{"edge.protocol", "edge.tls.version"}, func(s *Settings) string {
 		if s.Edge.Protocol != "h3" || s.Edge.TLS.Version != "1.2" {
 			return ""

@@ -34,6 +34,7 @@ func TestLibrary(t *testing.T) {
 		"cache-fanout":         "fanout 6",
 		"cold-burst":           "one-point 2, ten-points 2",
 		"stale-hides-failure":  " 4",
+		"cache-web":            "july 6, december 6",
 		"cache-offload":        "capacity 6, policies 5, lifetime 2",
 		"bypass-core":          "bypass 21 cases",
 		"bypass-full":          "builtin 93 cases, servers 93 cases",
