@@ -13,7 +13,10 @@ type combination struct {
 	wrong func(s *Settings) string // what is wrong and what to do, or ""
 }
 
-var combinations = []combination{
+var combinations = slices.Concat(ends, poolKinds())
+
+// ends are those of one end, the link or the workload.
+var ends = []combination{
 	{[]string{"workload.arrivals.rate", "workload.arrivals.model"}, func(s *Settings) string {
 		if s.Workload.Arrivals.Model != "closed" || s.Workload.Arrivals.Rate == 0 {
 			return ""

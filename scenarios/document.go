@@ -133,6 +133,8 @@ type TLS struct {
 
 // Pool is the edge's pool of origin connections.
 type Pool struct {
+	Kind           string   `yaml:"kind" json:"kind,omitempty" enum:"own,nethttp" doc:"Whose pool it is: originpull's own, or for comparison that of Go's http.Transport, which is what a proxy written in Go has. nethttp speaks h1 only, has settings for reuse, idleTimeout, maxConnections, maxIdle and scope, and decides by itself what it sends again."`
+	MaxIdle        int      `yaml:"maxIdle" json:"maxIdle,omitempty" min:"0" max:"10000" doc:"How many idle connections the nethttp pool keeps (MaxIdleConnsPerHost); 0 is its default, 2. The own pool keeps all."`
 	Reuse          bool     `yaml:"reuse" json:"reuse" doc:"Whether a connection is kept for the next request. false opens one per request."`
 	IdleTimeout    Duration `yaml:"idleTimeout" json:"idleTimeout" min:"0s" max:"1h" doc:"How long an unused connection is kept; 0s keeps it until the origin closes it."`
 	MaxConnections int      `yaml:"maxConnections" json:"maxConnections" min:"0" max:"10000" doc:"The most connections open at once; further requests wait their turn. 0 sets no limit."`
@@ -354,7 +356,7 @@ func newDocument() *document {
 			Refuses:  []string{},
 			Retry:    Retry{Attempts: 1, On: []string{"connect"}, ConnectTimeout: 5e9, ResponseTimeout: 30e9},
 			Pool: Pool{
-				Reuse: true, IdleTimeout: 5e9, MaxConnections: 64, Order: "lifo", Scope: "worker",
+				Kind: "own", Reuse: true, IdleTimeout: 5e9, MaxConnections: 64, Order: "lifo", Scope: "worker",
 				Retries: Retries{Attempts: 2, Methods: "idempotent"},
 				Circuit: Circuit{Open: 10e9},
 			},

@@ -29,6 +29,7 @@ func TestLibrary(t *testing.T) {
 		"noise":                "same 1, planted 3",
 		"pool-theory":          "reuse 5",
 		"pingora":              "pools 2",
+		"pool-compare":         "pools 3",
 		"keepalive-race":       "race 6",
 		"cold-pools":           "pools 12",
 		"cache-fanout":         "fanout 6",

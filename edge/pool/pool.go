@@ -21,6 +21,8 @@ type Pool struct {
 	ctx  context.Context // of dials; ends with Close
 	stop context.CancelFunc
 	busy sync.WaitGroup // calls of Do, and of the timer
+	// dialling are net/http's dials and connections: nobody else waits for them.
+	dialling sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool
@@ -76,7 +78,11 @@ func (p *Pool) do(ctx context.Context, t *Target, req *Request, resp *Response, 
 		x.Failed = StageHTTP
 		return err
 	}
-	if err := t.checkProtocol(); err != nil {
+	err := t.checkProtocol()
+	if err == nil && p.cfg.Kind == NetHTTP && t.Protocol != H1 && t.Protocol != "" {
+		err = fmt.Errorf("the nethttp pool speaks HTTP/1.1 only, not %s", t.Protocol)
+	}
+	if err != nil {
 		x.Failed = StageWait
 		return err
 	}
@@ -86,6 +92,9 @@ func (p *Pool) do(ctx context.Context, t *Target, req *Request, resp *Response, 
 		return err
 	}
 	defer p.busy.Done()
+	if l.standard != nil {
+		return l.standard.do(ctx, req, resp, x)
+	}
 	if l.shared {
 		return p.doShared(ctx, l, t, req, resp, x)
 	}
@@ -283,10 +292,17 @@ func (p *Pool) kind(c *conn) *int64 {
 func (p *Pool) CloseIdle() {
 	p.mu.Lock()
 	var idle []*conn
+	var standard []*netHTTP
 	for _, l := range p.lanes {
 		idle = append(idle, l.takeIdle(len(l.idle))...)
+		if l.standard != nil {
+			standard = append(standard, l.standard)
+		}
 	}
 	p.mu.Unlock()
+	for _, n := range standard {
+		n.transport.CloseIdleConnections()
+	}
 	for _, c := range idle {
 		c.lane.discard(c, ReasonPool)
 	}
@@ -312,7 +328,7 @@ func (p *Pool) Close() error {
 		}
 		l.waiters = nil
 		for c := range l.conns {
-			if !c.isIdle {
+			if !c.isIdle && l.standard == nil {
 				c.wake()
 			}
 		}
@@ -320,6 +336,10 @@ func (p *Pool) Close() error {
 	p.mu.Unlock()
 	p.CloseIdle()
 	p.busy.Wait()
+	if p.cfg.Kind == NetHTTP {
+		p.CloseIdle() // those that were in use
+		p.dialling.Wait()
+	}
 	return nil
 }
 
