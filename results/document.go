@@ -293,10 +293,18 @@ type Tally struct {
 	Connects   int64  `json:"connects"`           // TCP connections that the edge made
 	Handshakes int64  `json:"handshakes"`         // at the origin: full, resumed, failed and closed before ClientHello; plain ones of a baseline
 	Accepted   int64  `json:"accepted,omitempty"` // connections that the origin took in; equal to those that ended
+	GivenUp    int64  `json:"givenUp,omitempty"`  // TCP connects beside Connects that the edge gave up: the origin may have seen some
+	Unheard    int64  `json:"unheard,omitempty"`  // of Connects: failed without a word from the origin, which may not have seen some
 	// Bytes beneath TLS of all handshakes that succeeded, both directions
 	// together, as each end counted them.
 	EdgeBytes   int64 `json:"edgeBytes,omitempty"`
 	OriginBytes int64 `json:"originBytes,omitempty"`
+}
+
+// Agrees reports whether the two ends' connections are equal, but for those of
+// which the edge cannot know whether the origin saw them.
+func (t *Tally) Agrees() bool {
+	return t.Handshakes >= t.Connects-t.Unheard && t.Handshakes <= t.Connects+t.GivenUp
 }
 
 // Experiment finds an experiment by name.

@@ -202,8 +202,12 @@ func (p *pair) block(ctx context.Context, b Block) {
 // pair's ends was late: a busy machine spoils a block, and the next may be left
 // alone. What the block found is no part of that decision.
 func (p *pair) granted(ctx context.Context, b Block) (BlockDone, error) {
+	length := b.Seconds
+	if p.arm.Settings.Workload.Arrivals.Open() {
+		length += (tooLate + drainViewers).Seconds() // what it may take where the edge is overloaded
+	}
 	for {
-		answer, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &b}, b.Seconds)
+		answer, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &b}, length)
 		if err == nil && answer.Done == nil {
 			err = fmt.Errorf("the edge of %s: %w", p.arm.Name, errNoAnswer)
 		}
