@@ -44,7 +44,7 @@ func giveAway(dir string) error {
 
 // gracefully are the signals that let a server finish what it is doing.
 var gracefully = map[string]os.Signal{
-	"quit": syscall.SIGQUIT, "term": syscall.SIGTERM, "usr1": syscall.SIGUSR1, "winch": syscall.SIGWINCH,
+	"hup": syscall.SIGHUP, "quit": syscall.SIGQUIT, "term": syscall.SIGTERM, "usr1": syscall.SIGUSR1, "winch": syscall.SIGWINCH,
 }
 
 // killGroup ends what is left of a group that we have started.

@@ -24,6 +24,9 @@ type Setup struct {
 	// Baseline opens a second listener on the same server, without TLS, that
 	// gives the same content to everyone on this machine: for cost runs only.
 	Baseline bool
+	// Sides opens, beside the TLS port and under the same policy, a port without
+	// TLS and one on [::1], as far as the driver knows how: for bypass runs only.
+	Sides bool
 	// Weaker leaves out proofs that the server cannot ask for, instead of
 	// refusing them: for bypass runs, which predict that.
 	Weaker bool
@@ -52,6 +55,9 @@ func (s Setup) check() error {
 	}
 	if c.Response.Status != 0 && c.Response.Status != http.StatusOK {
 		problems = append(problems, fmt.Errorf("it serves a file, with status 200 and not %d: use the built-in origin", c.Response.Status))
+	}
+	if c.Response.Uncacheable != 0 || len(c.Response.Lifetimes) > 0 || c.Response.Sizes != (Sizes{}) {
+		problems = append(problems, errors.New("it serves one file, and its objects do not differ: use the built-in origin"))
 	}
 	if s.Ground != nil && s.Baseline {
 		problems = append(problems, errors.New("it has no baseline behind a link: nobody reads CPU there"))
@@ -84,11 +90,15 @@ type rendering struct {
 	owner *os.File // of dir: see newFolder
 	// secrets are the accepted values of the secret header; none: no check.
 	secrets []string
-	// The listeners; plain is the zero value without a baseline.
-	tls, plain, control netip.AddrPort
+	// The listeners; plain is the zero value without a baseline or sides, v6
+	// without sides and where this machine has no [::1].
+	tls, plain, control, v6 netip.AddrPort
 	// ready is the path under which control answers 204.
 	ready string
 	files []string
+	// unchecked leaves it to the server to refuse what is damaged: at a reload
+	// that is what is tried.
+	unchecked bool
 	// What a mistake changes; the zero values are the correct rules.
 	secretRule      secretRule
 	certificateRule certificateRule
@@ -133,7 +143,7 @@ func (r *rendering) prepare() error {
 		return fmt.Errorf("server certificate: %w", err)
 	}
 	pair := c.Credentials.Certificates[c.Certificate]
-	if err := os.Mkdir(filepath.Join(r.dir, objectDir), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(r.dir, objectDir), 0o700); err != nil {
 		return fmt.Errorf("private folder: %w", err)
 	}
 	r.files = append(r.files, objectDir)
@@ -153,7 +163,7 @@ func (r *rendering) prepareRoots() error {
 	if !p.Uses(MTLS) {
 		return nil
 	}
-	if _, err := c.Pool(p.ClientRoots); err != nil {
+	if _, err := c.Pool(p.ClientRoots); err != nil && !r.unchecked {
 		return fmt.Errorf("client roots: %w", err)
 	}
 	if err := r.write(rootsFile, []byte(r.mistakenRoots())); err != nil || p.RevocationList == "" {
@@ -198,6 +208,9 @@ func (r *rendering) prepareSecrets() error {
 			return fmt.Errorf("secret %q is empty or has a character that configuration files quote differently: use letters, digits and + = . : / _ @ -", name)
 		}
 		r.secrets = append(r.secrets, secret)
+		if p.Mistake == "single-secret" {
+			break
+		}
 	}
 	r.secrets = append(r.secrets, r.mistakenSecrets()...)
 	return nil

@@ -83,7 +83,7 @@ func (d Driver) start(ctx context.Context, found Installed, s Setup) (_ *Running
 		return nil, err
 	}
 	r.ledger.control = r.control.String()
-	if r.Baseline {
+	if r.plain.IsValid() {
 		r.ledger.plain = r.plain.String()
 	}
 	if err := r.prepare(); err != nil {
@@ -118,12 +118,22 @@ func (r *rendering) takePorts() error {
 		return r.Ground.Own(r.At.Addr())
 	}
 	wanted := []*netip.AddrPort{&r.tls, &r.control}
-	if r.Baseline {
+	if r.Baseline || r.Sides {
 		wanted = append(wanted, &r.plain)
+	}
+	if r.Sides {
+		wanted = append(wanted, &r.v6)
 	}
 	var held []net.Listener
 	for _, at := range wanted {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		address := "127.0.0.1:0"
+		if at == &r.v6 {
+			address = "[::1]:0"
+		}
+		l, err := net.Listen("tcp", address)
+		if err != nil && at == &r.v6 {
+			continue // this machine has none
+		}
 		if err != nil {
 			return fmt.Errorf("free port: %w", err)
 		}
@@ -216,7 +226,7 @@ func (r *Running) opened() (open bool) {
 // listeners in an order of its own (Caddy: a random one), and the one that it is
 // asked on may be first. Connecting would tell, and be counted as a connection.
 func (r *Running) listens() bool {
-	return listening(r.tls) && (!r.Baseline || listening(r.plain))
+	return listening(r.tls) && (!r.plain.IsValid() || listening(r.plain))
 }
 
 // udpReady says whether somebody has the UDP port where HTTP/3 is wanted: a

@@ -96,6 +96,13 @@ func (r *run) measure(ctx context.Context, x *Experiment, m measured, pairs []*p
 		atOnce(ctx, x, pairs)
 		return 1
 	}
+	if x.finds() {
+		r.findRates(ctx, x, pairs, func(p *pair, step string) {
+			within := float64(slices.Index(pairs, p)) / float64(len(pairs))
+			r.progress(x, Progress{Arm: p.arm.Name, Arms: len(x.Arms), Trial: index, Trials: x.Trials, Step: step}, (float64(index-1)+within)/float64(x.Trials))
+		})
+		return 1
+	}
 	i := 0
 	oneBlock(ctx, x, pairs, func(p *pair) {
 		at(p.arm.Name, float64(i)/float64(len(pairs)))
@@ -173,7 +180,7 @@ func (r *run) collectArm(x *Experiment, c *collected, base *collected) error {
 			arm.Error = fmt.Sprintf("trial %d: %v", t.index, t.err)
 		}
 		arm.Trials = append(arm.Trials, results.Trial{
-			Index: t.index, Complete: t.err == nil, Metrics: trialMetrics(x, t, trialBase(base, i)),
+			Index: t.index, Complete: t.err == nil, Metrics: trialMetrics(x, t, trialBase(base, i)), Search: t.search,
 		})
 		if t.err != nil || t.edge == nil {
 			continue
