@@ -27,7 +27,8 @@ func TestLibrary(t *testing.T) {
 		"pingora":              "pools 2",
 		"cold-pools":           "pools 12",
 		"bypass-core":          "bypass 21 cases",
-		"bypass-full":          "builtin 93 cases, servers 93 cases",
+		"bypass-cost":          "builtin 11 cases, servers 8 cases",
+		"bypass-full":          "builtin 82 cases, servers 82 cases",
 	}
 	entries := Library()
 	if len(entries) != len(want) {
