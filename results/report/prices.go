@@ -39,10 +39,15 @@ func priceCells(b *results.BypassRow) []cell {
 		goodput = fmt.Sprintf("%.2f", price.Busy/price.Calm)
 	}
 	return []cell{
-		{text: b.Case}, {text: b.Strategy}, {text: b.TLS}, how,
-		{text: microseconds(price.CPU)}, {text: microseconds(price.ResumedCPU)},
+		{text: b.Case},
+		{text: b.Strategy},
+		{text: b.TLS},
+		how,
+		{text: microseconds(price.CPU)},
+		{text: microseconds(price.ResumedCPU)},
 		{text: fmt.Sprintf("%.0f + %.0f", price.BytesSent, price.BytesReceived)},
-		{text: fmt.Sprintf("%d of %d", price.Held, price.Attempts)}, {text: goodput},
+		{text: fmt.Sprintf("%d of %d", price.Held, price.Attempts)},
+		{text: goodput},
 	}
 }
 
