@@ -24,3 +24,7 @@ func killGroup(int) error { return errNoServers }
 func groupPids(int) ([]int, error) { return nil, errNoServers }
 
 func listening(netip.AddrPort) bool { return true }
+
+func lock(*os.File) error { return errNoServers }
+
+func abandoned(string) bool { return false }

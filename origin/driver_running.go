@@ -204,7 +204,7 @@ func (r *Running) Stop(ctx context.Context) error {
 	}
 	r.accepted = accepted
 	r.final, r.stopped = r.output(), true
-	err := errors.Join(readErr, endErr, r.writeAudit(), os.RemoveAll(r.dir))
+	err := errors.Join(readErr, endErr, r.writeAudit(), os.RemoveAll(r.dir), r.owner.Close())
 	if err != nil {
 		return fmt.Errorf("stop server %s: %w", r.driver.Name, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/originpull/originpull/pki"
+	"github.com/originpull/originpull/wire"
 )
 
 // Setup is what a real server is started with.
@@ -36,6 +37,11 @@ type Setup struct {
 	// PublicRoots are what the mistake of trusting the system's roots trusts, a
 	// PEM bundle.
 	PublicRoots []byte
+	// Ground is where the server runs: behind a link, in a network of its own,
+	// with At for the address of its TLS listener. nil: on this machine's
+	// loopback, and the port is any.
+	Ground *wire.Ground
+	At     netip.AddrPort
 	// Key is the type of the certificates' keys; "" is the default one.
 	Key pki.KeyType
 }
@@ -49,6 +55,12 @@ func (s Setup) check() error {
 	}
 	if c.Response.Status != 0 && c.Response.Status != http.StatusOK {
 		problems = append(problems, fmt.Errorf("it serves a file, with status 200 and not %d: use the built-in origin", c.Response.Status))
+	}
+	if c.Response.Uncacheable != 0 || len(c.Response.Lifetimes) > 0 || c.Response.Sizes != (Sizes{}) {
+		problems = append(problems, errors.New("it serves one file, and its objects do not differ: use the built-in origin"))
+	}
+	if s.Ground != nil && s.Baseline {
+		problems = append(problems, errors.New("it has no baseline behind a link: nobody reads CPU there"))
 	}
 	if c.Certificate == "" {
 		problems = append(problems, errors.New("the setup names no server certificate: a plaintext listener is opened with Baseline"))
@@ -75,6 +87,7 @@ type rendering struct {
 	Setup
 	found Installed
 	dir   string
+	owner *os.File // of dir: see newFolder
 	// secrets are the accepted values of the secret header; none: no check.
 	secrets []string
 	// The listeners; plain is the zero value without a baseline or sides, v6

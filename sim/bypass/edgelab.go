@@ -28,7 +28,8 @@ const EdgeStrategy = "edge"
 type EdgeLab struct {
 	Material *Material
 
-	lab   *Lab // for its edge configuration
+	lab   *Lab               // for its edge configuration
+	rules func(*edge.Config) // of a preset; nil: the strict ones
 	fault func(*edge.Config)
 }
 
@@ -82,7 +83,7 @@ func (l *EdgeLab) pull(ctx context.Context, name string, r rogue, change func(*e
 	defer stop()
 	cfg := l.lab.edgeConfig()
 	cfg.Target.Address, cfg.Behaviour = at, edge.Behaviour{}
-	for _, alter := range []func(*edge.Config){change, l.fault} {
+	for _, alter := range []func(*edge.Config){change, l.rules, l.fault} {
 		if alter != nil {
 			alter(&cfg)
 		}
@@ -116,6 +117,9 @@ func (s *series) measureEdge(ctx context.Context, planned Planned) Row {
 		Profile:  wire.Profile{Version: planned.TLS, Group: Group},
 		Material: s.runner.Material, secret: currentSecret, patience: s.runner.Patience,
 	}}
+	if planned.Server == EdgeServer {
+		l.rules = asPreset(planned.Strategy)
+	}
 	leg := func(when string) error {
 		step, err := l.pull(ctx, "the origin itself", rogue{certificate: rogueNone}, nil)
 		if err == nil && !step.Protected() {
@@ -159,12 +163,18 @@ func (r Row) judgeEdge(a Attempt, o Outcome) Row {
 	return r.compare()
 }
 
+// The faults that are some CDN's rule.
+const (
+	acceptAny       = "accept-any-origin-certificate"
+	continueUnasked = "continue-unasked"
+)
+
 // edgeFaults are the controls of family E: an edge with one fault each.
 var edgeFaults = map[string]func(*edge.Config){
-	"accept-any-origin-certificate": func(c *edge.Config) { c.AcceptAnyOriginCertificate = true },
-	"continue-unasked":              func(c *edge.Config) { c.ContinueWithoutClientCertificate = true },
-	"forward-loops":                 func(c *edge.Config) { c.Loop = "" },
-	"speak-plaintext":               func(c *edge.Config) { c.Target.TLS = nil },
+	acceptAny:         func(c *edge.Config) { c.AcceptAnyOriginCertificate = true },
+	continueUnasked:   func(c *edge.Config) { c.ContinueWithoutClientCertificate = true },
+	"forward-loops":   func(c *edge.Config) { c.Loop = "" },
+	"speak-plaintext": func(c *edge.Config) { c.Target.TLS = nil },
 }
 
 // Names of the certificates that rogue origins show.
