@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/originpull/originpull/edge"
-	"github.com/originpull/originpull/edge/cache"
 	"github.com/originpull/originpull/origin"
 	"github.com/originpull/originpull/wire"
 )
@@ -174,7 +173,7 @@ var invalidCertificates = tries(func(n int) Try {
 // bustedCache has a verdict of its own: the requests are the edge's.
 func bustedCache(ctx context.Context, l *Lab) (Outcome, error) {
 	cfg := l.edgeConfig()
-	cfg.Cache = cache.Config{Capacity: 1 << 20}
+	cfg.Cache.Capacity = 1 << 20
 	e, err := edge.New(cfg)
 	if err != nil {
 		return Outcome{}, fmt.Errorf("making the legitimate edge: %w", err)
