@@ -278,6 +278,9 @@ func (x *Experiment) bypassPlan() bypass.Plan {
 func policies(rows []bypass.Planned) int {
 	distinct := map[[3]string]bool{}
 	for _, row := range rows {
+		if row.Server == bypass.EdgeServer {
+			continue // it meets no origin
+		}
 		distinct[[3]string{row.Server, row.Strategy, row.Mistake}] = true
 	}
 	return len(distinct)
