@@ -2,6 +2,7 @@ package cache
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,16 +43,23 @@ type Reply struct {
 // the name of the cache, a token (RFC 9211); with an empty name none. The
 // fields of the hop are left out.
 func (r *Reply) Header(name string) http.Header {
-	h := storedForm(r.Response.Header)
+	h := make(http.Header, len(r.Response.Header)+2)
+	r.CopyHeader(h, name)
+	return h
+}
+
+// CopyHeader adds to h, which is empty, what Header returns. The values are
+// shared and must not be changed.
+func (r *Reply) CopyHeader(h http.Header, name string) {
+	copyStoredForm(h, r.Response.Header)
 	if r.fromStore() {
 		h["Age"] = []string{strconv.FormatInt(int64(r.Age/time.Second), 10)}
 	}
 	if name != "" {
 		if line, err := httpsfv.Marshal(r.status(name)); err == nil {
-			h["Cache-Status"] = append(h["Cache-Status"][:len(h["Cache-Status"]):len(h["Cache-Status"])], line)
+			h["Cache-Status"] = append(slices.Clip(h["Cache-Status"]), line)
 		}
 	}
-	return h
 }
 
 func (r *Reply) fromStore() bool {
@@ -80,9 +88,8 @@ func (r *Reply) status(name string) httpsfv.Item {
 	return item
 }
 
-// storedForm is a copy of h without the fields of the hop.
-func storedForm(h http.Header) http.Header {
-	out := make(http.Header, len(h)+2)
+// copyStoredForm copies h without the fields of the hop.
+func copyStoredForm(out, h http.Header) {
 	for name, values := range h {
 		out[name] = values
 	}
@@ -94,5 +101,4 @@ func storedForm(h http.Header) http.Header {
 	for _, name := range hopByHop {
 		delete(out, name)
 	}
-	return out
 }
