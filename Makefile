@@ -8,7 +8,7 @@ NOISERUNS ?= 20
 DATE ?= $(shell date -u +%F)
 
 .DEFAULT_GOAL := help
-.PHONY: gate-simulation help build servers test race lint fmt fuzz cache-soak golden cover cross tidy noise-evidence bench-peers bench-handshakes clean
+.PHONY: gate-simulation help build servers test race lint fmt fuzz cache-soak cache-suite golden cover cross tidy noise-evidence bench-peers bench-handshakes clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ fuzz: ## run every fuzz target for FUZZTIME (15s)
 
 cache-soak: ## ten minutes of random requests at four times the cache's capacity, with the race detector
 	$(GO) test -race -count 1 -timeout 20m -run '^TestSoak$$' ./edge/cache -soak 10m
+
+cache-suite: build ## the public suite http-tests/cache-tests, cloned to DIR, through serve edge: four runs, five minutes
+	@.ci/cache-suite $(DIR)
 
 golden: ## rewrite the golden files
 	$(GO) test ./results/... ./scenarios -update

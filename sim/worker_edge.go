@@ -42,8 +42,8 @@ type edgeWorker struct {
 	ballast  []byte
 	sites    []wire.Dialer // how each point of presence dials over a distance; nil: loopback
 	apart    time.Duration // round-trip time of that; 0: none to speak of
-	scratch  sync.Pool  // of *edge.Scratch, for an open loop's viewers
-	mu       sync.Mutex // guards objects in a closed loop with several viewers
+	scratch  sync.Pool     // of *edge.Scratch, for an open loop's viewers
+	mu       sync.Mutex    // guards objects in a closed loop with several viewers
 }
 
 func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
