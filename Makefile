@@ -8,7 +8,7 @@ NOISERUNS ?= 20
 DATE ?= $(shell date -u +%F)
 
 .DEFAULT_GOAL := help
-.PHONY: gate gate-simulation help build servers test race lint fmt fuzz cache-soak cache-suite golden cover cross tidy noise-evidence bench-peers bench-handshakes clean
+.PHONY: gate gate-simulation help build servers test race lint fmt fuzz cache-soak cache-suite golden cover cross tidy noise-evidence bench-peers bench-handshakes bench-serve clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ bench-peers: build ## compare with public load tools; ARGS="--only pace --out do
 
 bench-handshakes: ARGS ?= --only connections-1.3,connections-1.2
 bench-handshakes: bench-peers ## of that, the handshakes alone
+
+bench-serve: build ## hits through serve edge, nginx and Caddy in turn: requests per CPU-second; ARGS="7 4": rounds, seconds
+	@.ci/bench-serve $(ARGS)
 
 clean: ## remove what was built
 	rm -rf bin .tools

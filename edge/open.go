@@ -87,7 +87,7 @@ type visit struct {
 	edge  *Edge
 	asked *Visit
 
-	request pool.Request
+	request *pool.Request
 	answer  *pool.Answer
 }
 
@@ -106,7 +106,7 @@ func (f *visit) run(ctx context.Context, req *cache.Request) (*cache.Response, e
 	if e.cfg.Parent != nil {
 		return f.above(ctx, req)
 	}
-	f.request = pool.Request{
+	f.request = &pool.Request{
 		Method: req.Method, Host: e.cfg.Host, Path: req.Path, Header: e.header(req.Header),
 		Content: v.Content, Length: v.Length, Trailer: v.Trailer, Interim: v.Interim,
 	}
@@ -131,7 +131,7 @@ func (f *visit) run(ctx context.Context, req *cache.Request) (*cache.Response, e
 }
 
 func (f *visit) send(ctx context.Context, p *pool.Pool, target *pool.Target) (pool.Exchange, error) {
-	answer, exchange, err := p.Open(ctx, target, &f.request)
+	answer, exchange, err := p.Open(ctx, target, f.request)
 	f.answer = answer
 	return exchange, err
 }

@@ -110,13 +110,17 @@ func (c *conn) refuse(b []byte, at int) (int, error) {
 	return c.Read(b)
 }
 
+// poke is the deadline with which net/http wakes a Read that waits.
+var poke = time.Unix(1, 0)
+
 // late answers a viewer that has begun a request and not ended its header in
 // time (RFC 9110, section 15.5.9). net/http would close without a word.
 func (c *conn) late(err error) {
+	if !c.scan.reading() || c.until.Load() == poke.UnixNano() {
+		return
+	}
 	var timeout net.Error
-	until := c.until.Load()
-	poked := until != 0 && until < time.Now().Add(-time.Hour).UnixNano() // net/http wakes a Read so
-	if !errors.As(err, &timeout) || !timeout.Timeout() || poked || !c.scan.reading() {
+	if !errors.As(err, &timeout) || !timeout.Timeout() {
 		return
 	}
 	c.over = true

@@ -89,5 +89,5 @@ func (c *content) Close() error {
 		return nil
 	}
 	c.closed = true
-	return c.control.SetReadDeadline(time.Unix(1, 0))
+	return c.control.SetReadDeadline(poke)
 }

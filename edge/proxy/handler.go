@@ -22,6 +22,7 @@ type trip struct {
 	w     http.ResponseWriter
 	r     *http.Request
 	body  *content // of the request; nil = none
+	visit edge.Visit
 
 	mu   sync.Mutex // of interim responses
 	told bool       // the final response has begun: no more of them
@@ -54,12 +55,13 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (t *trip) serve(asked string) {
 	p, r := t.proxy, t.r
 	strip(r.Header)
-	via := p.via[r.ProtoMajor]
+	via := p.via[min(r.ProtoMajor, 2)]
 	if others := r.Header["Via"]; len(others) > 0 {
 		via = append(slices.Clip(others), via...)
 	}
 	r.Header["Via"] = via
-	visit := &edge.Visit{Viewer: edge.Viewer{Method: r.Method, Path: asked, Header: r.Header}}
+	visit := &t.visit
+	visit.Method, visit.Path, visit.Header = r.Method, asked, r.Header
 	if p.cfg.Edge.KeepHost {
 		visit.Host = strings.ToLower(r.Host)
 	}
@@ -128,7 +130,11 @@ func (t *trip) reply(reply *cache.Reply) {
 	h := t.w.Header()
 	response := reply.Response
 	reply.CopyHeader(h, t.proxy.cfg.Name)
-	h["Via"] = append(slices.Clip(h["Via"]), t.proxy.via[1][0])
+	if others := h["Via"]; len(others) > 0 {
+		h["Via"] = append(slices.Clip(others), t.proxy.via[1]...)
+	} else {
+		h["Via"] = t.proxy.via[1]
+	}
 	if h["Content-Type"] == nil {
 		h["Content-Type"] = nil // net/http would guess one
 	}

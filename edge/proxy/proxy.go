@@ -23,7 +23,7 @@ type Proxy struct {
 	http    *http.Server
 	outer   *tls.Config // nil = plaintext
 	viewers atomic.Pointer[tls.Config]
-	via     map[int][]string // by the major version of the request
+	via     [3][]string // by the major version of the request
 	counts  counts
 }
 
@@ -51,7 +51,7 @@ func New(cfg Config) (*Proxy, error) {
 	if len(wrong) > 0 {
 		return nil, fmt.Errorf("proxy: %w", errors.Join(wrong...))
 	}
-	p := &Proxy{cfg: cfg, edge: e, via: map[int][]string{1: {"1.1 " + cfg.Name}, 2: {"2.0 " + cfg.Name}}}
+	p := &Proxy{cfg: cfg, edge: e, via: [3][]string{{"1.0 " + cfg.Name}, {"1.1 " + cfg.Name}, {"2.0 " + cfg.Name}}}
 	if met != nil {
 		p.viewers.Store(met)
 		p.outer = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return p.viewers.Load(), nil }}
