@@ -220,7 +220,22 @@ type BypassRow struct {
 	Legs           Legs   `json:"legs"`
 	Skipped        string `json:"skipped"`          // why the row could not be run at all: a missing server or protocol, nothing that broke
 	Detail         string `json:"detail,omitempty"` // for a person, above all when the row is not ok
-	OK             bool   `json:"ok"`               // measured as predicted, for the right reason, and both legs hold
+	// Price is what the attempt cost, of a case that is about that.
+	Price *BypassPrice `json:"price,omitempty"`
+	OK    bool         `json:"ok"` // measured as predicted, for the right reason, and both legs hold
+}
+
+// BypassPrice is what attempts cost the origin, and what they left for the
+// legitimate edge. Nothing of it decides a verdict.
+type BypassPrice struct {
+	Attempts      int     `json:"attempts"`
+	CPU           float64 `json:"cpuSeconds"`                  // of the origin, per attempt; 0: not known
+	ResumedCPU    float64 `json:"resumedCpuSeconds,omitempty"` // per attempt that resumed a session
+	BytesSent     float64 `json:"bytesSent"`                   // by the attacker, per attempt, without IP and TCP
+	BytesReceived float64 `json:"bytesReceived"`
+	Held          int     `json:"held"`      // connections that the origin still had open at the end
+	Calm          float64 `json:"pullsCalm"` // of the edge, per second, without the attempts; 0: not measured
+	Busy          float64 `json:"pullsBusy"` // beside them
 }
 
 // Ran reports whether the row was attempted. One that was attempted and broke

@@ -182,6 +182,9 @@ func (p *pair) block(ctx context.Context, b Block) {
 	if refused := settle(); err == nil {
 		err = refused
 	}
+	if err == nil && done.Count < b.Count && ctx.Err() == nil {
+		err = fmt.Errorf("%s: only %d of %d requests were made in %gs: raise workload.duration", p.arm.Name, done.Count, b.Count, b.Seconds)
+	}
 	if err == nil && done.Error != "" && done.Failed == done.Count { // some failures are a result, all failures are a broken arm
 		err = fmt.Errorf("the edge of %s: %d of %d failed; the first: %s", p.arm.Name, done.Failed, done.Count, done.Error)
 	}

@@ -187,7 +187,7 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 	granted := window{started: time.Now(), length: seconds(b.Seconds)}
 	if b.Count > 0 {
 		w.recorder.begin(b, window{})
-		w.counted(ctx, b.Count)
+		w.counted(ctx, b, granted.started)
 		w.recorder.spent(time.Since(granted.started))
 	} else if w.closed(b) {
 		w.recorder.begin(b, window{})
@@ -252,15 +252,16 @@ func (w *edgeWorker) stagger(ctx context.Context, i, of int) {
 	}
 }
 
-// counted has one viewer ask so many times, one after another.
-func (w *edgeWorker) counted(ctx context.Context, count int64) {
+// counted has one viewer ask so many times, one after another, or until its
+// time is over, where it has one.
+func (w *edgeWorker) counted(ctx context.Context, b Block, started time.Time) {
 	pulling := context.WithoutCancel(ctx)
 	var scratch edge.Scratch
-	for range count {
-		if ctx.Err() != nil {
+	for range b.Count {
+		now := time.Now()
+		if ctx.Err() != nil || b.Seconds > 0 && now.Sub(started) >= seconds(b.Seconds) {
 			return
 		}
-		now := time.Now()
 		w.pull(pulling, w.objects.path(), now, now, &scratch)
 	}
 }

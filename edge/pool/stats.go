@@ -49,6 +49,7 @@ const (
 	ReasonHandshake = "handshake" // the TLS handshake failed
 	ReasonFailed    = "failed"    // the exchange on it failed
 	ReasonEarly     = "early"     // the origin took the session and not the request in 0-RTT
+	ReasonSurplus   = "surplus"   // net/http's pool: enough were idle, or nobody came for it
 	ReasonPool      = "pool"      // CloseIdle or Close
 )
 
