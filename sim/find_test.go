@@ -192,3 +192,33 @@ func TestBlocksAtARateOfTheirOwn(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a search came to, its arm can be written down.
+func TestCapacityOfEveryOutcome(t *testing.T) {
+	trial := func(outcome string, kept, broken float64) results.Trial {
+		return results.Trial{Index: 1, Complete: true, Search: &results.Search{Outcome: outcome, Reason: "why", Kept: kept, Broken: broken}}
+	}
+	for _, c := range []struct {
+		trials           []results.Trial
+		value, low, high float64
+	}{
+		{[]results.Trial{trial(results.SearchFound, 100, 110)}, 100, 100, 110},
+		{[]results.Trial{trial(results.SearchFound, 100, 110), trial(results.SearchFound, 80, 85), trial(results.SearchFound, 120, 130)}, 100, 80, 130},
+		{[]results.Trial{trial(results.SearchBeyond, 100, 0)}, 100, 0, 0},
+		{[]results.Trial{trial(results.SearchHarness, 100, 200)}, 100, 0, 0},
+		{[]results.Trial{trial(results.SearchInterrupted, 100, 0)}, 100, 0, 0},
+		{[]results.Trial{trial(results.SearchFound, 100, 110), trial(results.SearchBelow, 0, 10)}, 100, 0, 0},
+		{[]results.Trial{trial(results.SearchBelow, 0, 10)}, 0, 0, 0},
+	} {
+		arm := results.Arm{Name: "a", Role: results.RoleArm, Metrics: map[string]results.Value{}, Trials: c.trials}
+		capacityMetric(&arm)
+		v, has := arm.Metrics[results.MetricCapacity]
+		if has != (c.value > 0) || v.Value != c.value || v.Low != c.low || v.High != c.high {
+			t.Errorf("%+v: %+v", c, v)
+		}
+		result := &results.Result{Schema: results.SchemaName, Arms: []results.Arm{arm}}
+		if err := results.Validate(result); err != nil {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}

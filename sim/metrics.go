@@ -173,7 +173,8 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 
 // capacityMetric is the median of what the trials' searches came to. Its
 // interval reaches from the lowest rate that was the highest kept to the highest
-// that was not, and is absent where a search tells a lower bound only.
+// that was not, and is absent where a search tells a lower bound only, or ended
+// before its time.
 func capacityMetric(arm *results.Arm) {
 	var kept []float64
 	broken, open := 0.0, false
@@ -185,7 +186,7 @@ func capacityMetric(arm *results.Arm) {
 			kept = append(kept, t.Search.Kept)
 		}
 		broken = max(broken, t.Search.Broken)
-		open = open || t.Search.AtLeast() || t.Search.Kept == 0
+		open = open || t.Search.Outcome != results.SearchFound
 	}
 	if len(kept) == 0 {
 		return
