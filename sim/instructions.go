@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,16 +16,14 @@ import (
 	"time"
 )
 
-// Counted is one side whose instructions are counted.
+// Counted is one side whose instructions are counted. What its arm has planted is
+// done as so many handshakes or requests more, which nobody counts: 1 % is one in
+// a hundred.
 type Counted struct {
 	Worker     []string // as in Config
 	Plan       *Plan
 	Experiment *Experiment
 	Arm        *Arm
-	// Extra plants that share of handshakes or requests more, which nobody
-	// counts: 0.01 is one in a hundred. It is how the count is shown a change of
-	// known size.
-	Extra float64
 }
 
 // How many are done by the two processes: handshakes, and requests on a kept
@@ -108,7 +107,8 @@ func (c *Counted) process(ctx context.Context, folder string, which int) (float6
 		return 0, err
 	}
 	count := instructionRuns[c.Experiment.Kind][which]
-	count += int64(float64(count) * c.Extra)
+	more := max(c.Arm.Settings.Edge.Plant.CPU, c.Arm.Settings.Origin.Plant.CPU)
+	count += int64(math.Round(float64(count) * more))
 	near, err := bothEnds(c.Plan, c.Arm, Config{Folder: folder})
 	if err != nil {
 		return 0, err
