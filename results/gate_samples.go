@@ -75,8 +75,9 @@ type RuleOf func(arm *Arm, metric string) (GateRule, bool)
 // DefaultRules is RuleOf without rules of the user's own.
 func DefaultRules(_ *Arm, metric string) (GateRule, bool) { return DefaultRule(metric) }
 
-// GateSamples takes from a run what the gate tests: CPU from the paired
-// blocks of each trial, everything else from the two sides' values of a trial.
+// GateSamples takes from a run what the gate tests: CPU from the paired blocks
+// of each trial, in-run ratios of two arms from the same, everything else from
+// the two sides' values of a trial.
 func (r *Result) GateSamples(rules RuleOf) ([]GateSample, error) {
 	names, sides, err := r.GateArms()
 	if err != nil {
@@ -104,6 +105,7 @@ func (r *Result) GateSamples(rules RuleOf) ([]GateSample, error) {
 			samples = append(samples, s)
 		}
 	}
+	samples = append(samples, r.ratioSamples(rules)...)
 	if len(samples) == 0 {
 		return nil, errors.New("there is nothing to judge: no metric with a rule was measured")
 	}

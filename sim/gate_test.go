@@ -94,3 +94,36 @@ func TestVersusRuns(t *testing.T) {
 		t.Errorf("samples of %v, want %v", measured, want)
 	}
 }
+
+// Two arms on either side have a ratio of their own on each, and a gate
+// compares those too.
+func TestVersusRunsRatios(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("CPU of processes is read on Linux alone")
+	}
+	plan := compileText(t, strings.Split(handshakeScenario, "    compare:")[0]+"    compare: [{axis: edge.tls.version, values: [\"1.2\", \"1.3\"]}]\n")
+	joined, err := Versus(plan, plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := Run(t.Context(), joined.WithTrials(2, 0.2, 0), testConfig(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples, err := result.GateSamples(results.DefaultRules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ratios := 0
+	for _, s := range samples {
+		if s.Name == "h/edge.tls.version=1.3 ÷ h/edge.tls.version=1.2" {
+			ratios++
+			if len(s.Estimates) != 2 {
+				t.Errorf("%s: %d estimates of 2 trials", s.Rule.Metric, len(s.Estimates))
+			}
+		}
+	}
+	if ratios != 2 {
+		t.Errorf("%d in-run ratios, want those of edge and origin", ratios)
+	}
+}

@@ -99,6 +99,7 @@ func (o *outcome) from(g *results.GateReport) {
 	}
 	for _, j := range g.Instructions {
 		o.Changes[j.What], o.By[j.What] = j.Ratio-1, j.Verdict
+		o.Looked += j.Seconds
 	}
 }
 

@@ -114,10 +114,12 @@ func (g *gate) countArm(ctx context.Context, x *sim.Experiment, a *sim.Arm) erro
 		}
 		return results.JudgeInstructions(a.Name, what, counts[0], counts[1]), nil
 	}
+	started := time.Now()
 	judged, err := count()
 	if err != nil {
 		return err
 	}
+	judged.Seconds = time.Since(started).Seconds()
 	if judged.Verdict == results.Regression {
 		again, err := count()
 		if err != nil {
