@@ -69,6 +69,9 @@ func (g *gate) prepare(ctx context.Context) error {
 	for i, name := range []string{g.o.base, g.o.head} {
 		var err error
 		if builds[i], err = findBuild(ctx, []string{results.GateBase, results.GateHead}[i], name, g.folder); err != nil {
+			if broken := (*notBuilt)(nil); errors.As(err, &broken) {
+				return failed(err)
+			}
 			return usage(err)
 		}
 	}
