@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/originpull/originpull/pki"
@@ -27,6 +28,9 @@ type Config struct {
 	// that it holds its key. It needs Tickets.
 	Early    bool
 	Response Response
+	// Methods are those that objects take besides GET and HEAD, with the same
+	// answer: POST, PUT, PATCH or DELETE.
+	Methods []string
 	// Audit takes the audit log, one Write for each line; nil writes none.
 	Audit io.Writer
 	// AuditLevel "" is LevelAll.
@@ -40,6 +44,11 @@ type Response struct {
 	Delay        time.Duration // before the first byte
 	Status       int           // 0 is 200; 1xx is refused
 	CacheControl string        // header value; "" sends none
+
+	// What follows makes objects differ, each drawn from its name.
+	Uncacheable float64    // share of the objects with Cache-Control: no-store
+	Lifetimes   []Lifetime // shares with a max-age of their own; CacheControl is that of the rest
+	Sizes       Sizes      // in place of Size, unless zero
 }
 
 // Timeouts bound each phase of a connection. Zero takes the default; there is
@@ -92,7 +101,7 @@ func (r Response) withDefaults() (Response, error) {
 	case r.Status < 200 || r.Status > 599:
 		return r, fmt.Errorf("response status %d is not between 200 and 599", r.Status)
 	}
-	return r, nil
+	return r, r.check()
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -102,6 +111,11 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Timeouts, err = c.Timeouts.withDefaults(c.Response.Delay); err != nil {
 		return c, err
+	}
+	for _, method := range c.Methods {
+		if !slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, method) {
+			return c, fmt.Errorf("objects cannot take the method %q: use POST, PUT, PATCH or DELETE", method)
+		}
 	}
 	if c.Early && (c.Certificate == "" || !c.Tickets) {
 		return c, errors.New("0-RTT needs session tickets, and a certificate to begin with")

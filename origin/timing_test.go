@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -288,6 +289,35 @@ func TestShutdownCutsOffWhenTimeIsUp(t *testing.T) {
 		}
 		if err := <-ended; err == nil || time.Since(start) != time.Second {
 			t.Errorf("the request ended with %v after %s", err, time.Since(start))
+		}
+	})
+}
+
+func TestMethodsOfObjects(t *testing.T) {
+	if _, err := New(Config{Methods: []string{"TRACE"}}); err == nil || err.Error() != `origin: objects cannot take the method "TRACE": use POST, PUT, PATCH or DELETE` {
+		t.Errorf("got %v", err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		m := startModelled(t, func(l *lab) Config {
+			cfg := plainConfig(l)
+			cfg.Methods = []string{http.MethodPost}
+			return cfg
+		})
+		for method, want := range map[string]int{"GET": 200, "POST": 200, "PUT": 405} {
+			c := m.dial()
+			if _, err := fmt.Fprintf(c, "%s /o/1 HTTP/1.1\r\nHost: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", method, protectedHost); err != nil {
+				t.Fatal(err)
+			}
+			response, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(response.Body.Close(), c.Close()); err != nil || response.StatusCode != want {
+				t.Errorf("%s: status %d instead of %d, %v", method, response.StatusCode, want, err)
+			}
+		}
+		if err := m.stop(t.Context()); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -18,16 +18,16 @@ var documented = strings.Fields(`
 	handshake.per1000 request.cpu.edge request.cpu.origin efficiency efficiency.edge efficiency.origin
 	connect.p50 connect.p90 connect.p99 connect.p999 connect.max
 	handshake.p50 handshake.p90 handshake.p99 handshake.p999 handshake.max
-	requests.count requests.failed requests.dropped reuse.ratio reuse.predicted reuse.deviation
+	requests.count requests.failed requests.502 requests.dropped reuse.ratio reuse.predicted reuse.deviation
 	handshake.share handshake.share.predicted pool.count pool.rate
 	pool.dials pool.connects pool.uses.mean pool.evicted.idle pool.retired.age pool.retired.uses pool.closed.origin
 	pool.race.noticed pool.race.lost pool.race.unsafe pool.retries.stale pool.retries.connect
 	pool.wait.count pool.wait.shared pool.wait.refused pool.wait.timeout pool.circuit.opened pool.circuit.refused
 	pool.wait.p50 pool.wait.p90 pool.wait.p99 pool.wait.p999 pool.wait.max
-	cache.hit.ratio cache.hit.predicted cache.collapsed cache.stale cache.revalidated
-	origin.requests origin.bytes origin.connections origin.offload
+	cache.hit.ratio cache.hit.predicted cache.hit.deviation cache.objects cache.evicted cache.collapsed cache.stale cache.revalidated
+	origin.requests origin.bytes origin.connections origin.offload origin.offload.predicted origin.offload.deviation
 	rate.offered rate.achieved send.error.p50 send.error.p99 send.error.p999
-	exposure.seconds bypass.unexpected
+	exposure.seconds bypass.unexpected failure.hidden capacity
 	link.rtt.nominal link.rtt.realised link.late.p50 link.late.p99 link.drops`)
 
 func TestEveryDocumentedMetricIsRegistered(t *testing.T) {

@@ -21,7 +21,7 @@ var combinations = []combination{
 		return "a rate needs an open model, but arrivals are closed; add model: poisson (or constant), or remove the rate"
 	}},
 	{[]string{"workload.arrivals.model", "workload.mode"}, func(s *Settings) string {
-		if !s.Workload.Arrivals.Open() || s.Workload.Arrivals.Model == "stages" || s.Workload.Arrivals.Rate != 0 {
+		if !s.Workload.Arrivals.Open() || slices.Contains([]string{"stages", "trace"}, s.Workload.Arrivals.Model) || s.Workload.Arrivals.Rate != 0 || s.Workload.Find.On() {
 			return ""
 		}
 		return s.Workload.Arrivals.Model + " arrivals need a rate; add one to workload.arrivals, for example rate: 400/s"
@@ -34,17 +34,24 @@ var combinations = []combination{
 		return "stages have rates of their own; remove the rate, or use model: constant"
 	}},
 	{[]string{"workload.warmup", "workload.duration"}, func(s *Settings) string {
-		if s.Workload.Warmup < s.Workload.Duration || s.Workload.Mode == "handshakes" { // whose warm-up is a few handshakes
+		if s.Workload.Warmup < s.Workload.Duration || s.Workload.Mode == "handshakes" || s.Workload.Find.On() { // whose warm-up is a few handshakes
 			return ""
 		}
 		return fmt.Sprintf("the warm-up (%s) must be shorter than the duration (%s); shorten it or measure longer", s.Workload.Warmup, s.Workload.Duration)
 	}},
+	{[]string{"workload.find.from", "workload.find.to"}, fromBelowTo},
+	{[]string{"workload.arrivals.model", "workload.find.slo"}, findIsOpen},
+	{[]string{"workload.arrivals.rate", "workload.find.slo"}, findHasNoRate},
+	{[]string{"workload.find.step", "workload.find.from"}, findStepHolds},
+	{[]string{"workload.warmup", "workload.find.step"}, findWarmsUp},
 	{[]string{"workload.objects.model", "workload.objects.trace"}, func(s *Settings) string {
 		if s.Workload.Objects.Model != "trace" || s.Workload.Objects.Trace != "" {
 			return ""
 		}
-		return "the trace model needs a trace; add trace: " + strings.Join(Traces(), " or ")
+		return "the trace model needs a trace; add trace: " + strings.Join(Traces(), " or ") + ", or a file of your own"
 	}},
+	{[]string{"workload.objects.trace"}, traceKnown},
+	{[]string{"workload.arrivals.model", "workload.arrivals.rate", "workload.arrivals.speed", "workload.objects.model", "workload.objects.trace"}, replayWrong},
 	{[]string{"edge.tls.group", "edge.tls.version"}, func(s *Settings) string {
 		if s.Edge.TLS.Group != "x25519mlkem768" || s.Edge.TLS.Version != "1.2" {
 			return ""
@@ -137,6 +144,20 @@ var combinations = []combination{
 		}
 		return "a shield's cache needs a shield; add enabled: true, or remove the capacity"
 	}},
+	{[]string{"origin.refusesAfter"}, refusalWrong},
+	{[]string{"edge.shield.age", "edge.shield.enabled"}, func(s *Settings) string {
+		if s.Edge.Shield.Enabled || s.Edge.Shield.Age {
+			return ""
+		}
+		return "a shield that hides the age of its answers needs a shield; add enabled: true, or remove age"
+	}},
+	{[]string{"origin.response", "origin.server"}, objectsWrong},
+	{[]string{"workload.objects.oneHit", "workload.objects.model"}, func(s *Settings) string {
+		if s.Workload.Objects.Model == "zipf" || s.Workload.Objects.OneHit == 0 {
+			return ""
+		}
+		return "objects asked for once belong to the zipf model, but the model is " + s.Workload.Objects.Model + "; choose zipf, or remove oneHit"
+	}},
 	{[]string{"workload.objects.hits", "workload.objects.model"}, func(s *Settings) string {
 		if s.Workload.Objects.Model == "mix" || s.Workload.Objects.Hits == 0 {
 			return ""
@@ -160,6 +181,18 @@ var combinations = []combination{
 			return ""
 		}
 		return "handshakes mode measures making connections, one at a time; use mode: requests, or prewarm: 0"
+	}},
+	{[]string{"origin.idleTimeout", "origin.server"}, func(s *Settings) string {
+		if s.Origin.IdleTimeout == 0 || s.Origin.Server == "builtin" {
+			return ""
+		}
+		return "idle connections of " + s.Origin.Server + " are kept as long as its driver says; remove idleTimeout, or choose server: builtin"
+	}},
+	{[]string{"workload.method", "origin.server"}, func(s *Settings) string {
+		if m := s.Workload.Method; s.Origin.Server == "builtin" || m == "GET" || m == "HEAD" {
+			return ""
+		}
+		return fmt.Sprintf("the objects of %s are files, which take no %s; choose method: GET, or server: builtin", s.Origin.Server, s.Workload.Method)
 	}},
 	{[]string{"origin.header.name"}, func(s *Settings) string {
 		if !slices.Contains(reservedHeaders, strings.ToLower(s.Origin.Header.Name)) {
@@ -223,11 +256,15 @@ func (d *decoder) bypassCombinations(e *Experiment) {
 }
 
 // settleRate drops a rate that an experiment inherited and whose model it, a
-// --set or an axis then closed: nothing else could take it away.
+// --set or an axis then closed, or which then searches for one: nothing else
+// could take it away.
 func (d *decoder) settleRate(e *Experiment) {
 	drop := func(cell *Cell, s *Settings) {
 		rate := d.layerOf(e, cell, "workload.arrivals.rate")
-		if a := s.Workload.Arrivals; (a.Model == "closed" || a.Model == "stages") && rate < d.layerOf(e, cell, "workload.arrivals.model") {
+		if a := s.Workload.Arrivals; (a.Model == "closed" || a.Model == "stages" || a.Model == "trace" && IsTraceFile(s.Workload.Objects.Trace)) && rate < d.layerOf(e, cell, "workload.arrivals.model") {
+			s.Workload.Arrivals.Rate = 0
+		}
+		if s.Workload.Find.On() && rate < d.layerOf(e, cell, "workload.find.slo") {
 			s.Workload.Arrivals.Rate = 0
 		}
 	}

@@ -36,6 +36,7 @@ func Compile(s *scenarios.Scenario) (*Plan, error) {
 		x.Line = c.line(&s.Experiments[i])
 		plan.Experiments = append(plan.Experiments, x)
 	}
+	c.traces(plan)
 	outline := c.outline(plan)
 	for i := range plan.Experiments {
 		x := &plan.Experiments[i]
@@ -79,10 +80,11 @@ func (c *compiler) experiment(e *scenarios.Experiment) Experiment {
 		x.Kind = Requests
 	}
 	c.link(e)
+	c.find(e)
 	c.arms(&x, e)
 	takeTurns(&x, e)
 	turns := float64(x.Trials * len(x.Arms))
-	if x.Kind == Handshakes {
+	if x.Kind == Handshakes && !x.distant() {
 		x.PlannedSeconds = c.servers.speedSeconds(x.Arms, c.speed)
 	}
 	x.PlannedSeconds += keySeconds(x.Arms) + (pairSeconds+x.Warmup)*turns + x.Seconds*float64(x.Trials)
@@ -105,6 +107,12 @@ func takeTurns(x *Experiment, e *scenarios.Experiment) {
 		if x.Pairs = e.Workload.Pairs; x.Pairs > 0 {
 			x.Seconds = x.Block * float64(x.Pairs*len(x.Arms)) / float64(x.Trials)
 		}
+		return
+	}
+	if x.finds() {
+		find := e.Workload.Find
+		x.Block = time.Duration(find.Step).Seconds()
+		x.Seconds = float64(len(x.Arms)) * searchSeconds(find, x.Warmup)
 		return
 	}
 	x.Block = duration
@@ -152,7 +160,7 @@ func (c *compiler) arms(x *Experiment, e *scenarios.Experiment) {
 		x.Arms = append(x.Arms, arm)
 	}
 	c.server(base, x.Arms)
-	if e.Workload.Controls && !x.distant() { // controls are of CPU
+	if e.Workload.Controls && !x.distant() && !x.finds() { // controls are of CPU
 		x.Arms = withControls(x.Name, x.Arms)
 	}
 }

@@ -57,6 +57,9 @@ func versus(base, head *Experiment) (Experiment, error) {
 	if base.Kind != head.Kind || base.Interleaved != head.Interleaved || base.Block != head.Block || base.Warmup != head.Warmup {
 		return x, errors.New("its workload differs between base and head: mode, warm-up and block must be the same")
 	}
+	if base.finds() {
+		return x, errors.New("it searches for a rate, and a gate measures both sides at the same one: remove workload.find and write workload.arrivals.rate")
+	}
 	for i := range base.Arms {
 		b := &base.Arms[i]
 		switch b.Role {

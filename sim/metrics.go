@@ -20,6 +20,9 @@ func trialMetrics(x *Experiment, t *armTrial, base *armTrial) map[string]float64
 		}
 	}
 	trialPercentiles(m, t)
+	if t.search != nil && t.search.Kept > 0 {
+		m[results.MetricCapacity] = t.search.Kept
+	}
 	edgeCPU, originCPU := perUnit(t.blocks)
 	if t.noCPU != nil || len(edgeCPU) == 0 || base == nil { // no CPU figure without its controls
 		return m
@@ -99,6 +102,7 @@ func countMetrics(x *Experiment, c map[string]int64, cached bool) map[string]flo
 	if x.Kind != Requests || viewers == 0 {
 		return m
 	}
+	m["requests.502"] = float64(c[countBadGateway])
 	m["origin.requests"] = pulls
 	m["origin.bytes"] = float64(c[countOriginBytes])
 	m["origin.connections"] = float64(c[countConnects])
@@ -133,6 +137,9 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 	counts := countMetrics(x, c.merged.Counts, cached)
 	if x.Kind == Requests {
 		predictReuse(c.arm, counts["origin.requests"]/(x.Block*float64(good)), counts)
+		held := cacheHeld(c.arm, c.trials)
+		cacheMetrics(held, counts)
+		predictCache(x, c.arm, held, counts)
 		arm.Metrics["pool.count"] = results.NewValue("pool.count", float64(len(poolShares(c.arm))), good)
 	}
 	for name, v := range counts {
@@ -158,7 +165,34 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 			arm.Metrics["rate.achieved"] = results.NewValue("rate.achieved", achieved, good)
 		}
 	}
+	capacityMetric(arm)
 	return histogramMetrics(c, arm)
+}
+
+// capacityMetric is the median of what the trials' searches came to. Its
+// interval reaches from the lowest rate that was the highest kept to the highest
+// that was not, and is absent where a search tells a lower bound only.
+func capacityMetric(arm *results.Arm) {
+	var kept []float64
+	broken, open := 0.0, false
+	for _, t := range arm.Trials {
+		if t.Search == nil || !t.Complete {
+			continue
+		}
+		if t.Search.Kept > 0 {
+			kept = append(kept, t.Search.Kept)
+		}
+		broken = max(broken, t.Search.Broken)
+		open = open || t.Search.AtLeast() || t.Search.Kept == 0
+	}
+	if len(kept) == 0 {
+		return
+	}
+	v := results.NewValue(results.MetricCapacity, median(kept), len(kept))
+	if !open {
+		v = v.Within(slices.Min(kept), broken)
+	}
+	arm.Metrics[results.MetricCapacity] = v
 }
 
 // histogramMetrics adds the percentiles of every histogram that has metrics.
@@ -197,6 +231,7 @@ func (r *run) armLabels(c *collected) map[string]string {
 	}
 	labels := map[string]string{results.LabelServer: o.Server, results.LabelServerVersion: version}
 	c.arm.labelPlant(labels)
+	r.labelArrivals(c.arm, labels)
 	if pool := c.arm.Settings.Edge.Pool; pool.Reuse {
 		labels[results.LabelIdleTimeout] = pool.IdleTimeout.String()
 	}

@@ -16,7 +16,8 @@ func predictReuse(a *Arm, rate float64, m map[string]float64) {
 	e, workload := &a.Settings.Edge, &a.Settings.Workload
 	idle := time.Duration(e.Pool.IdleTimeout)
 	worn := e.Pool.MaxAge > 0 || e.Pool.MaxUses > 0
-	if workload.Arrivals.Model != "poisson" || !e.Pool.Reuse || idle == 0 || worn || rate == 0 {
+	first := time.Duration(a.Settings.Origin.IdleTimeout) // the origin's, where it comes before the edge's
+	if workload.Arrivals.Model != "poisson" || !e.Pool.Reuse || idle == 0 || worn || rate == 0 || first > 0 && first <= idle {
 		return
 	}
 	m["pool.rate"] = rate
