@@ -190,6 +190,9 @@ func (r *Result) GateExact(severity func(a *Arm, what string) Severity) ([]Exact
 		from := len(out)
 		base, head := sides[name][0], sides[name][1]
 		out = append(out, exactArm(name, base, head)...)
+		if r.counted(base.Experiment) {
+			out = append(out, exactCounts(name, base, head)...)
+		}
 		for i := from; i < len(out) && severity != nil; i++ {
 			out[i].Severity = severity(head, out[i].What)
 		}
@@ -215,6 +218,26 @@ func exactArm(name string, base, head *Arm) []ExactJudgement {
 		if b, h := base.Labels[label], head.Labels[label]; b != h {
 			out = append(out, ExactJudgement{name, label, Regression, Blocks, fmt.Sprintf("was %q, is %q", b, h)})
 		}
+	}
+	return out
+}
+
+// exactWhenCounted are exact where both sides made the same requests, one after
+// another: what a connection pool and a cache do with them is no accident then.
+var exactWhenCounted = []string{
+	"requests.count", "requests.failed", "connect.count", "handshake.full", "handshake.resumed", "reuse.ratio",
+	"cache.hit.ratio", "cache.stale", "cache.revalidated", "cache.collapsed", "origin.requests", "origin.bytes", "origin.connections", "origin.offload",
+}
+
+func (r *Result) counted(experiment string) bool {
+	return slices.ContainsFunc(r.Experiments, func(x Experiment) bool { return x.Name == experiment && x.Counted > 0 })
+}
+
+func exactCounts(name string, base, head *Arm) []ExactJudgement {
+	var out []ExactJudgement
+	for _, metric := range exactWhenCounted {
+		m, _ := MetricNamed(metric)
+		out = append(out, exactValue(name, m, base.Metrics[metric], head.Metrics[metric])...)
 	}
 	return out
 }

@@ -127,3 +127,52 @@ func TestVersusRunsRatios(t *testing.T) {
 		t.Errorf("%d in-run ratios, want those of edge and origin", ratios)
 	}
 }
+
+// What one viewer asks in a closed loop is counted, not timed; what the clock
+// has a hand in stays as it is.
+func TestExactly(t *testing.T) {
+	text := `version: 1
+name: e
+edge: {cache: {capacity: 1MiB}}
+experiments:
+  - {name: one, workload: {mode: requests, concurrency: 1}}
+  - {name: two, workload: {mode: requests, concurrency: 2}}
+  - {name: open, workload: {mode: requests, arrivals: {model: poisson, rate: 50/s}}}
+  - {name: h, workload: {mode: handshakes}}
+`
+	plan := compileText(t, text)
+	exact := plan.Exactly(0.2)
+	for i, want := range []int64{exactCount, 0, 0, 0} {
+		if x := exact.Experiments[i]; x.Count != want || x.Trials != 1 || plan.Experiments[i].Count != 0 {
+			t.Errorf("%s: %d counted in %d trials, want %d in one", x.Name, x.Count, x.Trials, want)
+		}
+	}
+	if !(exact.PlannedSeconds < plan.PlannedSeconds) {
+		t.Errorf("%v s are planned, %v before", exact.PlannedSeconds, plan.PlannedSeconds)
+	}
+	one := strings.Split(text, "  - {name: two")[0]
+	base, head := compileText(t, one), compileText(t, one, "edge.cache.capacity=4KiB")
+	for _, side := range []*Plan{base, head} {
+		joined, err := Versus(base, side)
+		if err != nil {
+			t.Fatal(err)
+		}
+		result, err := Run(t.Context(), joined.Exactly(0.2), testConfig(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		judged, err := result.GateExact(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		failed := map[string]bool{}
+		for _, j := range judged {
+			failed[j.What] = j.Fails()
+		}
+		for what, moved := range map[string]bool{"requests.count": false, "connect.count": false, "cache.hit.ratio": true, "origin.requests": true} {
+			if fails, compared := failed[what]; !compared || fails != (moved && side == head) {
+				t.Errorf("%s: compared %v, fails %v; head is another: %v", what, compared, fails, side == head)
+			}
+		}
+	}
+}

@@ -31,6 +31,10 @@ type Counted struct {
 // runtime, which draws lots for it, has cached what it knows of interfaces.
 var instructionRuns = map[Kind][2]int64{Handshakes: {4, 104}, Requests: {100, 5100}}
 
+// errUncounted is what becomes of a block of a number where the worker goes by
+// time alone.
+var errUncounted = errors.New("this build is too old to be asked for a number")
+
 // cachegrindFile is where it writes; a process id follows.
 const cachegrindFile = "cachegrind."
 
@@ -133,8 +137,11 @@ func (c *Counted) process(ctx context.Context, folder string, which int) (float6
 			done = answer
 		}
 	}
-	if done.Done == nil || done.Done.Count != count || done.Done.Failed > 0 {
-		return 0, fmt.Errorf("of %d asked for, %+v: this build may be too old to be asked for a number", count, done.Done)
+	if done.Done == nil || done.Done.Count != count {
+		return 0, errUncounted
+	}
+	if done.Done.Failed > 0 {
+		return 0, fmt.Errorf("%d of %d failed; the first: %s", done.Done.Failed, count, done.Done.Error)
 	}
 	_ = p.stop() // without a drain: to encode what was recorded takes what the times happen to be
 	return counted(folder, p)

@@ -20,8 +20,12 @@ func oneBlock(ctx context.Context, x *Experiment, pairs []*pair, each func(*pair
 			return
 		}
 		each(p)
-		p.block(ctx, Block{Seconds: x.Warmup, Discard: true})
-		p.block(ctx, Block{Seconds: x.blockOf(p.arm)})
+		if x.Count > 0 {
+			p.block(ctx, Block{Count: x.Count})
+		} else {
+			p.block(ctx, Block{Seconds: x.Warmup, Discard: true})
+			p.block(ctx, Block{Seconds: x.blockOf(p.arm)})
+		}
 		p.closeWindow()
 		if x.Kind == Handshakes {
 			p.measureFloor(ctx)

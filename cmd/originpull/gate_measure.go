@@ -160,7 +160,7 @@ const exactTrial = 0.3
 
 // exactly compares one short trial, in which nothing is timed.
 func (g *gate) exactly(ctx context.Context) error {
-	result, err := g.run(ctx, g.worker, g.joined.WithTrials(1, exactTrial, 0), "base and head once, for what is exact")
+	result, err := g.run(ctx, g.worker, g.joined.Exactly(exactTrial), "base and head once, for what is exact")
 	if err != nil {
 		return err
 	}
