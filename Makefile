@@ -8,7 +8,7 @@ NOISERUNS ?= 20
 DATE ?= $(shell date -u +%F)
 
 .DEFAULT_GOAL := help
-.PHONY: gate-simulation help build servers test race lint fmt fuzz cache-soak golden cover cross tidy noise-evidence bench-peers bench-handshakes clean
+.PHONY: gate gate-simulation help build servers test race lint fmt fuzz cache-soak golden cover cross tidy noise-evidence bench-peers bench-handshakes clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -21,6 +21,9 @@ servers: ## install the servers that drivers run, where it is root on Debian
 
 test: servers ## run every test with the race detector, in random order
 	$(GO) test -race -shuffle=on -timeout 8m ./...
+
+gate: ## this commit against the one before: what is exact must be the same, CPU is shown
+	@.ci/gate
 
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION) cross tidy ## vet, golangci-lint, formatting, tidy go.mod, other systems' builds
 	$(GO) vet ./...
@@ -51,7 +54,7 @@ cache-soak: ## ten minutes of random requests at four times the cache's capacity
 	$(GO) test -race -count 1 -timeout 20m -run '^TestSoak$$' ./edge/cache -soak 10m
 
 golden: ## rewrite the golden files
-	$(GO) test ./results/... ./scenarios -update
+	$(GO) test ./results/report ./scenarios -update
 
 gate-simulation: ## gates on three simulated machines, 10,000 each: false alarms and what is found
 	GATE_SIMULATIONS=10000 $(GO) test -count=1 -v -run TestGateSimulation ./results

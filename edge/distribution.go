@@ -29,6 +29,9 @@ type Layout struct {
 // with one pool.
 type Shield struct {
 	Cache cache.Config
+	// Ageless hides from the points of presence how old an answer is, so that
+	// it is fresh anew at every tier.
+	Ageless bool
 }
 
 // Distribution spreads viewers evenly over its points of presence. It is safe
@@ -57,7 +60,7 @@ func NewDistribution(l Layout) (*Distribution, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the shield: %w", err)
 		}
-		d.shield, at.Parent = shield, shield
+		d.shield, at.Parent, at.ageless = shield, shield, l.Shield.Ageless
 	}
 	for i := range max(l.Pops, 1) {
 		if len(l.Sites) > 0 {

@@ -33,7 +33,8 @@ type Config struct {
 	Seed     uint64 // of the choice of a pool
 	// Parent, when set, is asked in the origin's place; this edge then needs no
 	// pool. It is not closed with the edge.
-	Parent *Edge
+	Parent  *Edge
+	ageless bool // what comes from Parent counts as new
 	Behaviour
 }
 
@@ -219,7 +220,11 @@ func (f *fetch) ask(ctx context.Context, parent *Edge, req *cache.Request) (*cac
 		return nil, err
 	}
 	fields := reply.Header
-	if reply.Age > 0 { // else an object would live once in every tier (RFC 9111, section 4.2.3)
+	if e := f.edge; e.cfg.ageless {
+		fields = fields.Clone()
+		fields.Del("Age")
+		fields.Del("Date")
+	} else if reply.Age > 0 { // else an object would live once in every tier (RFC 9111, section 4.2.3)
 		fields = fields.Clone()
 		fields.Set("Age", strconv.FormatInt(int64(reply.Age/time.Second), 10))
 	}

@@ -44,6 +44,11 @@ type Response struct {
 	Delay        time.Duration // before the first byte
 	Status       int           // 0 is 200; 1xx is refused
 	CacheControl string        // header value; "" sends none
+
+	// What follows makes objects differ, each drawn from its name.
+	Uncacheable float64    // share of the objects with Cache-Control: no-store
+	Lifetimes   []Lifetime // shares with a max-age of their own; CacheControl is that of the rest
+	Sizes       Sizes      // in place of Size, unless zero
 }
 
 // Timeouts bound each phase of a connection. Zero takes the default; there is
@@ -96,7 +101,7 @@ func (r Response) withDefaults() (Response, error) {
 	case r.Status < 200 || r.Status > 599:
 		return r, fmt.Errorf("response status %d is not between 200 and 599", r.Status)
 	}
-	return r, nil
+	return r, r.check()
 }
 
 func (c Config) withDefaults() (Config, error) {

@@ -33,6 +33,14 @@ type Driver struct {
 	refuses func(Installed, Setup) error
 	// render writes the configuration and says how to start the server on it.
 	render func(*rendering) (launch, error)
+	// sides are the listeners that the driver opens beside the TLS port when
+	// it is asked to: see Setup.Sides.
+	sides []string
+	// publicHosts: the driver writes public hosts beside the protected one.
+	publicHosts bool
+	// reload is the signal, a key of gracefully, on which the server reads its
+	// configuration again and keeps its connections' listeners; "" = it cannot.
+	reload string
 	// mistakes are those that the driver writes beside mistakesOfAll.
 	mistakes []string
 	// unwritten are those of mistakesOfAll that the server has no words for.
@@ -153,7 +161,7 @@ func ask(ctx context.Context, path string, args ...string) (string, error) {
 func (d Driver) Limits(found Installed, p Policy) []Limit {
 	var limits []Limit
 	limits = append(limits, mistakeLimit(d, p)...)
-	if len(p.PublicHosts) > 0 {
+	if len(p.PublicHosts) > 0 && !d.publicHosts {
 		limits = append(limits, Limit{Reason: "public hosts beside the protected one are not written for a real server yet"})
 	}
 	if p.Uses(MTLS) {
@@ -201,6 +209,6 @@ func revocationRead(p Policy) []Limit {
 	}
 	return []Limit{{
 		Proof: Freshness, Weak: true,
-		Reason: "the revocation list is the one that was read at the start, and resumed sessions are not checked against it again",
+		Reason: "the revocation list is the one that was read at the start or the last reload, and resumed sessions are not checked against it again",
 	}}
 }

@@ -74,6 +74,9 @@ func TestCheckNamesEveryReason(t *testing.T) {
 		for _, d := range Drivers() {
 			s := Setup{Config: good}
 			test.change(&s)
+			if test.name == "public host" && d.PublicHosts() {
+				continue
+			}
 			err := d.Check(Installed{Version: "1.0"}, s)
 			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("%s, %s: error %v lacks %q", d.Name, test.name, err, test.want)

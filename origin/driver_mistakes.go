@@ -9,7 +9,7 @@ import (
 // before it is rendered.
 var mistakesOfAll = []string{
 	"open-allowlist", "wide-allowlist",
-	"optional-secret", "empty-secret", "any-secret", "never-retire", "weak-secret", "case-insensitive-secret",
+	"optional-secret", "empty-secret", "any-secret", "never-retire", "weak-secret", "case-insensitive-secret", "single-secret",
 	"optional-certificate", "never-asks", "any-certificate", "extra-roots", "system-roots", "no-pin", "no-revocation",
 }
 
@@ -65,7 +65,7 @@ func (r *rendering) mistaken() {
 		r.secretRule = anySecret
 	case "case-insensitive-secret":
 		r.secretRule = caselessSecret
-	case "optional-certificate", "exempt-path-certificate", "trust-forwarded-certificate":
+	case "optional-certificate", "exempt-path-certificate", "trust-forwarded-certificate", "lax-default", "no-authority-check":
 		r.certificateRule = optionalCertificate
 	case "never-asks":
 		r.certificateRule = noCertificate

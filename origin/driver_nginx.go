@@ -26,7 +26,10 @@ func init() {
 		mistakes: []string{
 			"answer-before-allowlist", "trust-forwarded", "alias-header", "exempt-path-secret",
 			"exempt-path-certificate", "trust-forwarded-certificate", "first-value",
+			"plain-open-allowlist", "plain-no-secret", "plain-no-certificate", "v4-only-allowlist",
+			"lax-default", "no-authority-check", "echo-header", "guard-behind-router", "handshake-only-revocation",
 		},
+		sides: []string{SidePlain, SideV6}, publicHosts: true, reload: "hup",
 		// optional_no_ca forgives an unknown authority and nothing else.
 		unwritten: []string{"any-certificate"},
 		refusesAt: nginxRefusesAt,
@@ -109,13 +112,10 @@ func renderNginx(r *rendering) (launch, error) {
 	nginxListen(&c, r)
 	nginxTLSLines(&c, r)
 	nginxGuard(&c, r)
-	nginxContent(&c, r)
+	nginxContent(&c, r, ProtectedContent)
 	c.add("}")
-	if r.Baseline {
-		c.add("server {\nlisten %s backlog=4096;\nserver_name _;\nset $denied \"\";", r.plain)
-		nginxContent(&c, r)
-		c.add("}")
-	}
+	nginxPublic(&c, r)
+	nginxPlain(&c, r)
 	c.add("server {\nlisten %s;\naccess_log off;\nlocation = %s { return 204; }\nlocation = /status { stub_status; }\nlocation / { return 404; }\n}", r.control, r.ready)
 	c.add("}")
 	return launch{args: []string{"-p", r.dir + "/", "-e", errorFile, "-c", "nginx.conf"}}, r.write("nginx.conf", []byte(c.String()))
@@ -130,7 +130,8 @@ func nginxListen(c *config, r *rendering) {
 	if h2 && !directive {
 		option = " http2"
 	}
-	c.add("server {\nlisten %s ssl%s backlog=4096;\nserver_name _;", r.tls, option)
+	c.add("server {\nlisten %s ssl%s backlog=4096 default_server;\nserver_name _;", r.tls, option)
+	c.addIf(r.v6.IsValid(), "listen %s ssl%s default_server;", r.v6, option)
 	c.addIf(h2 && directive, "http2 on;")
 }
 
@@ -145,13 +146,18 @@ func refuseNginx(found Installed, s Setup) error {
 	return errors.Join(refuseGroup(found, s), refuseQUIC(found, s))
 }
 
-func nginxTLSLines(c *config, r *rendering) {
-	p := r.Config.Policy
+// nginxServerTLS is what every block with TLS has.
+func nginxServerTLS(c *config, r *rendering) {
 	c.add("ssl_certificate %s;\nssl_certificate_key %s;", certFile, keyFile)
 	c.add("ssl_protocols TLSv1.2 TLSv1.3;\nssl_ecdh_curve %s;", r.groups())
 	c.add("ssl_session_tickets %s;", onOff(r.Config.Tickets))
 	// off, unlike the default none, also tells clients not to try again.
 	c.addIf(!r.Config.Tickets, "ssl_session_cache off;")
+}
+
+func nginxTLSLines(c *config, r *rendering) {
+	nginxServerTLS(c, r)
+	p := r.Config.Policy
 	if !p.Uses(MTLS) {
 		return
 	}
@@ -169,12 +175,21 @@ func nginxTLSLines(c *config, r *rendering) {
 func nginxGuard(c *config, r *rendering) {
 	p := r.Config.Policy
 	c.add("set $denied \"\";")
-	c.add("if ($ssl_server_name != $host) { set $denied authority; return 421; }")
+	c.addIf(!nginxOneBlock(p), "if ($ssl_server_name != $host) { set $denied authority; return 421; }")
 	if p.Uses(MTLS) && p.Pin == PinSubject {
 		c.add("if ($ssl_client_s_dn != \"%s\") { set $denied subject; return 403; }", p.PinValue)
 	}
+	nginxSecret(c, r)
+	c.addIf(p.Uses(Header) && p.Mistake != "guard-behind-router", "if ($secret = wrong) { set $denied secret; return 403; }")
+	nginxExcuses(c, p)
+	nginxAllow(c, p)
+}
+
+// nginxSecret says in $secret whether the header is right.
+func nginxSecret(c *config, r *rendering) {
+	p := r.Config.Policy
 	if p.Uses(Header) {
-		variable := "$http_" + strings.ReplaceAll(strings.ToLower(p.SecretHeader), "-", "_")
+		variable := "$http_" + nginxVariable(p.SecretHeader)
 		c.add("set $secret wrong;")
 		equals := map[secretRule]string{exactSecret: "=", optionalSecret: "=", anySecret: "!=", caselessSecret: "~*"}[r.secretRule]
 		values := r.secrets
@@ -187,13 +202,15 @@ func nginxGuard(c *config, r *rendering) {
 		c.addIf(r.secretRule == optionalSecret, "if (%s = \"\") { set $secret right; }", variable)
 		c.addIf(p.Mistake == "exempt-path-secret", "if ($request_uri ~ %s) { set $secret right; }", exemptWord)
 		c.addIf(p.Mistake == "alias-header", "underscores_in_headers on;")
-		c.add("if ($secret = wrong) { set $denied secret; return 403; }")
 	}
-	nginxExcuses(c, p)
+}
+
+func nginxAllow(c *config, p Policy) {
 	if p.Uses(Allowlist) {
 		for _, prefix := range p.Allow {
 			c.add("allow %s;", prefix.Masked())
 		}
+		c.addIf(p.Mistake == "v4-only-allowlist", "allow ::/0;")
 		c.addIf(p.Mistake != "open-allowlist", "deny all;")
 		c.addIf(p.Mistake == "trust-forwarded", "set_real_ip_from 0.0.0.0/0;\nreal_ip_header X-Forwarded-For;")
 	}
@@ -208,6 +225,12 @@ func nginxExcuses(c *config, p Policy) {
 		excuse, pattern = "$request_uri", exemptWord
 	case "trust-forwarded-certificate":
 		excuse, pattern = "$http_x_ssl_client_verify", "SUCCESS"
+	case "lax-default":
+		c.add("set $certificate SUCCESS;\nif ($ssl_server_name = \"%s\") { set $certificate $ssl_client_verify; }", p.Host)
+		c.add("if ($certificate != SUCCESS) { set $denied chain; return 403; }")
+		return
+	case "no-authority-check":
+		excuse, pattern = "$ssl_server_name", "^("+strings.Join(p.PublicHosts, "|")+")$"
 	default:
 		return
 	}
@@ -216,11 +239,18 @@ func nginxExcuses(c *config, p Policy) {
 }
 
 // nginxContent serves a file: a return would answer before allow and deny.
-func nginxContent(c *config, r *rendering) {
-	c.add("root %s;\nlocation /o/ {\nadd_header %s %s;", objectDir, ProofHeader, ProtectedContent)
+func nginxContent(c *config, r *rendering, proof string) {
+	p := r.Config.Policy
+	c.add("root %s;\nlocation /o/ {\nadd_header %s %s;", objectDir, ProofHeader, proof)
+	c.addIf(p.Uses(Header) && p.Mistake == "guard-behind-router" && proof == ProtectedContent, "if ($secret = wrong) { set $denied secret; return 403; }")
 	c.addIf(r.Config.Response.CacheControl != "", "add_header Cache-Control \"%s\";", r.Config.Response.CacheControl)
 	c.addIf(r.Config.Policy.Mistake == "answer-before-allowlist", "return 200 early;")
-	c.add("try_files /%s =404;\n}\nlocation / { try_files /none =404; }", objectFile)
+	c.add("try_files /%s =404;\n}", objectFile)
+	if p.Mistake == "echo-header" {
+		c.add("location / { return 404 \"nothing here, and the request had: $http_%s\"; }", nginxVariable(p.SecretHeader))
+		return
+	}
+	c.add("location / { try_files /none =404; }")
 }
 
 func parseNginx(l *ledger, file, line string) error {

@@ -44,7 +44,7 @@ func giveAway(dir string) error {
 
 // gracefully are the signals that let a server finish what it is doing.
 var gracefully = map[string]os.Signal{
-	"quit": syscall.SIGQUIT, "term": syscall.SIGTERM, "usr1": syscall.SIGUSR1, "winch": syscall.SIGWINCH,
+	"hup": syscall.SIGHUP, "quit": syscall.SIGQUIT, "term": syscall.SIGTERM, "usr1": syscall.SIGUSR1, "winch": syscall.SIGWINCH,
 }
 
 // killGroup ends what is left of a group that we have started.
@@ -98,4 +98,27 @@ func listening(at netip.AddrPort) bool {
 		return true
 	}
 	return errors.Is(syscall.Bind(fd, &syscall.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}), syscall.EADDRINUSE)
+}
+
+// lock takes an open file for this process, until it is closed: by the kernel,
+// where the process is killed. Children that are started do not have it.
+func lock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
+
+// abandoned reports whether a folder is a server's whose process is gone. What
+// is anybody else's is left alone.
+func abandoned(dir string) bool {
+	info, err := os.Lstat(dir)
+	if err != nil || !info.IsDir() {
+		return false
+	}
+	is, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || int(is.Uid) != os.Geteuid() && (os.Geteuid() != 0 || is.Uid != nobody) {
+		return false
+	}
+	owner, err := os.OpenFile(filepath.Join(dir, ownerFile), os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = owner.Close() }() // nothing was written
+	return lock(owner) == nil
 }

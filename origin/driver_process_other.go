@@ -17,10 +17,14 @@ func confine(*exec.Cmd) {}
 
 func giveAway(string) error { return errNoServers }
 
-var gracefully = map[string]os.Signal{"quit": os.Interrupt, "term": os.Interrupt, "usr1": os.Interrupt, "winch": os.Interrupt}
+var gracefully = map[string]os.Signal{"hup": os.Interrupt, "quit": os.Interrupt, "term": os.Interrupt, "usr1": os.Interrupt, "winch": os.Interrupt}
 
 func killGroup(int) error { return errNoServers }
 
 func groupPids(int) ([]int, error) { return nil, errNoServers }
 
 func listening(netip.AddrPort) bool { return true }
+
+func lock(*os.File) error { return errNoServers }
+
+func abandoned(string) bool { return false }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,7 @@ type Running struct {
 	asked   atomic.Int64 // connections we made to the control listener
 
 	mu      sync.Mutex // guards what follows
+	hidden  []string   // secrets of earlier policies
 	ledger  *ledger
 	stopped bool
 	// final is what was said when the folder was removed.
@@ -90,7 +92,7 @@ func (r *Running) output() string {
 		if err != nil || said == "" {
 			continue
 		}
-		for _, secret := range r.secrets {
+		for _, secret := range slices.Concat(r.secrets, r.hidden) {
 			said = strings.ReplaceAll(said, secret, "(secret)")
 		}
 		return strings.ReplaceAll(said, r.dir+"/", "")
@@ -202,7 +204,7 @@ func (r *Running) Stop(ctx context.Context) error {
 	}
 	r.accepted = accepted
 	r.final, r.stopped = r.output(), true
-	err := errors.Join(readErr, endErr, r.writeAudit(), os.RemoveAll(r.dir))
+	err := errors.Join(readErr, endErr, r.writeAudit(), os.RemoveAll(r.dir), r.owner.Close())
 	if err != nil {
 		return fmt.Errorf("stop server %s: %w", r.driver.Name, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/originpull/originpull/pki"
+	"github.com/originpull/originpull/wire"
 )
 
 // Setup is what a real server is started with.
@@ -23,6 +24,9 @@ type Setup struct {
 	// Baseline opens a second listener on the same server, without TLS, that
 	// gives the same content to everyone on this machine: for cost runs only.
 	Baseline bool
+	// Sides opens, beside the TLS port and under the same policy, a port without
+	// TLS and one on [::1], as far as the driver knows how: for bypass runs only.
+	Sides bool
 	// Weaker leaves out proofs that the server cannot ask for, instead of
 	// refusing them: for bypass runs, which predict that.
 	Weaker bool
@@ -33,6 +37,11 @@ type Setup struct {
 	// PublicRoots are what the mistake of trusting the system's roots trusts, a
 	// PEM bundle.
 	PublicRoots []byte
+	// Ground is where the server runs: behind a link, in a network of its own,
+	// with At for the address of its TLS listener. nil: on this machine's
+	// loopback, and the port is any.
+	Ground *wire.Ground
+	At     netip.AddrPort
 	// Key is the type of the certificates' keys; "" is the default one.
 	Key pki.KeyType
 }
@@ -46,6 +55,12 @@ func (s Setup) check() error {
 	}
 	if c.Response.Status != 0 && c.Response.Status != http.StatusOK {
 		problems = append(problems, fmt.Errorf("it serves a file, with status 200 and not %d: use the built-in origin", c.Response.Status))
+	}
+	if c.Response.Uncacheable != 0 || len(c.Response.Lifetimes) > 0 || c.Response.Sizes != (Sizes{}) {
+		problems = append(problems, errors.New("it serves one file, and its objects do not differ: use the built-in origin"))
+	}
+	if s.Ground != nil && s.Baseline {
+		problems = append(problems, errors.New("it has no baseline behind a link: nobody reads CPU there"))
 	}
 	if c.Certificate == "" {
 		problems = append(problems, errors.New("the setup names no server certificate: a plaintext listener is opened with Baseline"))
@@ -72,13 +87,18 @@ type rendering struct {
 	Setup
 	found Installed
 	dir   string
+	owner *os.File // of dir: see newFolder
 	// secrets are the accepted values of the secret header; none: no check.
 	secrets []string
-	// The listeners; plain is the zero value without a baseline.
-	tls, plain, control netip.AddrPort
+	// The listeners; plain is the zero value without a baseline or sides, v6
+	// without sides and where this machine has no [::1].
+	tls, plain, control, v6 netip.AddrPort
 	// ready is the path under which control answers 204.
 	ready string
 	files []string
+	// unchecked leaves it to the server to refuse what is damaged: at a reload
+	// that is what is tried.
+	unchecked bool
 	// What a mistake changes; the zero values are the correct rules.
 	secretRule      secretRule
 	certificateRule certificateRule
@@ -123,7 +143,7 @@ func (r *rendering) prepare() error {
 		return fmt.Errorf("server certificate: %w", err)
 	}
 	pair := c.Credentials.Certificates[c.Certificate]
-	if err := os.Mkdir(filepath.Join(r.dir, objectDir), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(r.dir, objectDir), 0o700); err != nil {
 		return fmt.Errorf("private folder: %w", err)
 	}
 	r.files = append(r.files, objectDir)
@@ -143,7 +163,7 @@ func (r *rendering) prepareRoots() error {
 	if !p.Uses(MTLS) {
 		return nil
 	}
-	if _, err := c.Pool(p.ClientRoots); err != nil {
+	if _, err := c.Pool(p.ClientRoots); err != nil && !r.unchecked {
 		return fmt.Errorf("client roots: %w", err)
 	}
 	if err := r.write(rootsFile, []byte(r.mistakenRoots())); err != nil || p.RevocationList == "" {
@@ -188,6 +208,9 @@ func (r *rendering) prepareSecrets() error {
 			return fmt.Errorf("secret %q is empty or has a character that configuration files quote differently: use letters, digits and + = . : / _ @ -", name)
 		}
 		r.secrets = append(r.secrets, secret)
+		if p.Mistake == "single-secret" {
+			break
+		}
 	}
 	r.secrets = append(r.secrets, r.mistakenSecrets()...)
 	return nil

@@ -68,22 +68,22 @@ func (d Driver) Start(ctx context.Context, s Setup) (*Running, error) {
 
 // start is one try on ports that were free a moment ago.
 func (d Driver) start(ctx context.Context, found Installed, s Setup) (_ *Running, err error) {
-	dir, err := os.MkdirTemp("", "originpull-"+d.Name+"-")
+	dir, owner, err := newFolder(d.Name)
 	if err != nil {
-		return nil, fmt.Errorf("private folder: %w", err)
+		return nil, err
 	}
 	r := &Running{driver: d, ledger: newLedger(s.Config), exited: make(chan struct{})}
-	r.rendering = &rendering{Setup: s, found: found, dir: dir, ready: "/ready-" + rand.Text()}
+	r.rendering = &rendering{Setup: s, found: found, dir: dir, owner: owner, ready: "/ready-" + rand.Text()}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, r.end(), os.RemoveAll(dir))
+			err = errors.Join(err, r.end(), os.RemoveAll(dir), owner.Close())
 		}
 	}()
 	if err := r.takePorts(); err != nil {
 		return nil, err
 	}
 	r.ledger.control = r.control.String()
-	if r.Baseline {
+	if r.plain.IsValid() {
 		r.ledger.plain = r.plain.String()
 	}
 	if err := r.prepare(); err != nil {
@@ -99,15 +99,41 @@ func (d Driver) start(ctx context.Context, found Installed, s Setup) (_ *Running
 	return r, r.awaitReady(ctx)
 }
 
+// groundControl is the control listener of a server that has a network to
+// itself, where every port is free.
+var groundControl = netip.MustParseAddrPort("127.0.0.1:8080")
+
+// there runs f in the network that the server is in.
+func (r *rendering) there(f func() error) error {
+	if r.Ground == nil {
+		return f()
+	}
+	return r.Ground.Do(f)
+}
+
 // takePorts holds all ports until each is known, so that they differ.
 func (r *rendering) takePorts() error {
+	if r.Ground != nil {
+		r.tls, r.control = r.At, groundControl
+		return r.Ground.Own(r.At.Addr())
+	}
 	wanted := []*netip.AddrPort{&r.tls, &r.control}
-	if r.Baseline {
+	if r.Baseline || r.Sides {
 		wanted = append(wanted, &r.plain)
+	}
+	if r.Sides {
+		wanted = append(wanted, &r.v6)
 	}
 	var held []net.Listener
 	for _, at := range wanted {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		address := "127.0.0.1:0"
+		if at == &r.v6 {
+			address = "[::1]:0"
+		}
+		l, err := net.Listen("tcp", address)
+		if err != nil && at == &r.v6 {
+			continue // this machine has none
+		}
 		if err != nil {
 			return fmt.Errorf("free port: %w", err)
 		}
@@ -146,7 +172,7 @@ func (r *Running) launch(how launch) error {
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		err := cmd.Start()
+		err := r.there(cmd.Start)
 		started <- err
 		if err != nil {
 			return
@@ -174,7 +200,7 @@ func (r *Running) awaitReady(ctx context.Context) error {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	for {
-		if status, _, err := r.askControl(ctx, r.ready); err == nil && status == http.StatusNoContent && r.listens() && r.udpReady() {
+		if status, _, err := r.askControl(ctx, r.ready); err == nil && status == http.StatusNoContent && r.opened() {
 			return nil
 		}
 		select {
@@ -187,11 +213,20 @@ func (r *Running) awaitReady(ctx context.Context) error {
 	}
 }
 
+// opened asks, where the server is, whether all of its sockets are open.
+func (r *Running) opened() (open bool) {
+	err := r.there(func() error {
+		open = r.listens() && r.udpReady()
+		return nil
+	})
+	return open && err == nil
+}
+
 // listens says whether the listeners of pulls are open too: a server opens its
 // listeners in an order of its own (Caddy: a random one), and the one that it is
 // asked on may be first. Connecting would tell, and be counted as a connection.
 func (r *Running) listens() bool {
-	return listening(r.tls) && (!r.Baseline || listening(r.plain))
+	return listening(r.tls) && (!r.plain.IsValid() || listening(r.plain))
 }
 
 // udpReady says whether somebody has the UDP port where HTTP/3 is wanted: a
@@ -230,7 +265,11 @@ func exitText(err error) string {
 // carries no content.
 func (r *Running) askControl(ctx context.Context, path string) (int, string, error) {
 	dialer := net.Dialer{Timeout: time.Second}
-	conn, err := dialer.DialContext(ctx, "tcp", r.control.String())
+	var conn net.Conn
+	err := r.there(func() (err error) {
+		conn, err = dialer.DialContext(ctx, "tcp", r.control.String())
+		return err
+	})
 	if err != nil {
 		return 0, "", err
 	}

@@ -189,7 +189,7 @@ func serveRoot(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *Server) serveObject(w http.ResponseWriter, r *http.Request) {
-	response := s.cfg.Response
+	response := &s.cfg.Response
 	if response.Delay > 0 {
 		timer := time.NewTimer(response.Delay)
 		defer timer.Stop()
@@ -199,19 +199,20 @@ func (s *Server) serveObject(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	h := w.Header()
-	if response.CacheControl != "" {
-		h.Set("Cache-Control", response.CacheControl)
+	h, key := w.Header(), mux.Vars(r)["key"]
+	what := response.object(key)
+	if what.control != "" {
+		h.Set("Cache-Control", what.control)
 	}
 	if response.Status == http.StatusNoContent || response.Status == http.StatusNotModified {
 		w.WriteHeader(response.Status)
 		return
 	}
 	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Content-Length", strconv.FormatInt(response.Size, 10))
+	h.Set("Content-Length", strconv.FormatInt(what.size, 10))
 	w.WriteHeader(response.Status)
 	if r.Method != http.MethodHead {
-		writeObject(w, mux.Vars(r)["key"], response.Size)
+		writeObject(w, key, what.size)
 	}
 }
 

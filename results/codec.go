@@ -78,6 +78,11 @@ func normalised(r *Result) *Result {
 		a.Trials = list(slices.Clone(a.Trials))
 		for j := range a.Trials {
 			a.Trials[j].Metrics = table(a.Trials[j].Metrics)
+			if found := a.Trials[j].Search; found != nil {
+				search := *found
+				search.SLO, search.Steps = list(search.SLO), list(search.Steps)
+				a.Trials[j].Search = &search
+			}
 		}
 	}
 	c.Pairs = slices.Clone(c.Pairs)

@@ -292,7 +292,7 @@ func FuzzDecode(f *testing.F) {
 		"pairs":[{"a":"h/x=y","b":"h/x=y","metric":"reuse.ratio","role":"aa","estimates":[0,0.1],"ratio":1,"low":0.9,"high":1.1,"resolved":true}],
 		"bypass":[{"experiment":"h","case":"A01","predicted":"blocked","measured":"blocked","legs":{"before":true,"after":true},"ok":true}],
 		"expectations":[{"expression":"reuse.ratio > 0","pass":true,"value":1}],
-		"validity":{"valid":true,"reconciled":true,"aa":{"h":{"reuse.ratio":{"ratio":1,"low":1,"high":1,"n":2}}},"generator":{"h/x=y":{"late":true}},"reconciliation":[{"arm":"a","connects":1,"handshakes":1}]}}`))
+		"validity":{"valid":true,"reconciled":true,"aa":{"h":{"reuse.ratio":{"ratio":1,"low":1,"high":1,"n":2}}},"generator":{"h/x=y":{"late":true}},"links":{"h/x=y":"late"},"reconciliation":[{"arm":"a","connects":1,"handshakes":1}]}}`))
 	f.Add([]byte(`{"schema":"originpull.results/v1"}`))
 	f.Add([]byte(`{"schema":"originpull.results/v1","arms":[{"name":"a","role":"arm","histograms":{"latency":"HISTEwAAAAA="}}]}`))
 	f.Add([]byte(`{"schema":"originpull.results/v1","elapsed":1e308,"plan":null}`))

@@ -12,7 +12,8 @@
 //     estimate over trials, and Resolved says whether it exceeds the noise.
 //  5. ParseExpression, Check and Evaluate turn the scenario's rules into
 //     expectations: Check before the run, Evaluate after it. Judge holds the
-//     same grammar's expressions against what others claim.
+//     same grammar's expressions against what others claim. ParseObjective
+//     reads what a Search holds each rate against.
 //  6. Encode writes the Result, Seal lets Decode tell an edited file, and
 //     Conclude weighs it. Compare sets stored results side by side.
 //  7. Gate decides whether one arm is worse than another: Run looks at 10, 20
@@ -58,5 +59,6 @@
 // fails when no row ran or fewer rows were recorded than planned.
 //
 // Latency of an arm whose generator was late is not valid: a rule about it
-// fails as inconclusive.
+// fails as inconclusive. So does a rule about a capacity of which only a lower
+// bound is known, unless that bound decides it.
 package results

@@ -107,6 +107,7 @@ const (
 	LabelIdleTimeout   = "pool.idleTimeout" // T of the closed form, where connections are kept
 	LabelHelloRetry    = "helloRetry"       // "true" where the origin asked for another key share
 	LabelPrimitives    = "primitives"       // the library whose primitives efficiency.origin is held against; absent: there is none
+	LabelArrivals      = "arrivals"         // where the times of a trace's requests come from; absent: from no trace
 	LabelPlanted       = "planted"          // "+15 %": CPU burnt on purpose, a check of the harness; absent: none
 )
 
@@ -158,6 +159,7 @@ type Trial struct {
 	Complete   bool               `json:"complete"`
 	Metrics    map[string]float64 `json:"metrics"` // in the metrics' own units
 	Histograms map[string]string  `json:"histograms,omitempty"`
+	Search     *Search            `json:"search,omitempty"` // of workload.find; its other figures are those of the highest rate that was kept, or of the lowest there was
 }
 
 // The roles of pairs.
@@ -266,9 +268,10 @@ type Claim struct {
 // Validity says whether the numbers may be trusted.
 type Validity struct {
 	Valid      bool                           `json:"valid"`
-	AA         map[string]map[string]Estimate `json:"aa"`         // experiment, then metric: the same arm twice
-	Generator  map[string]Generator           `json:"generator"`  // by arm that was paced by arrivals
-	Reconciled bool                           `json:"reconciled"` // both ends of at least one arm were compared, and agree
+	AA         map[string]map[string]Estimate `json:"aa"`              // experiment, then metric: the same arm twice
+	Generator  map[string]Generator           `json:"generator"`       // by arm that was paced by arrivals
+	Links      map[string]string              `json:"links,omitempty"` // by arm whose link cannot be believed: why; its times are not valid
+	Reconciled bool                           `json:"reconciled"`      // both ends of at least one arm were compared, and agree
 	Tallies    []Tally                        `json:"reconciliation,omitempty"`
 	Warnings   []string                       `json:"warnings"`
 }

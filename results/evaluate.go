@@ -28,15 +28,32 @@ func (e *Expression) Evaluate(r *Result, experiment string) Expectation {
 	return out
 }
 
-// errLate marks a latency of an arm whose generator was late.
-var errLate = errors.New("the generator was late, so latency is not valid")
+// What marks a latency of an arm whose generator was late, and every time of
+// one whose link was.
+var (
+	errLate     = errors.New("the generator was late, so latency is not valid")
+	errLateLink = errors.New("the link was late, so times are not valid")
+)
+
+// void reports whether a value is missing, or not valid, for a reason that makes
+// a rule inconclusive instead of failed.
+func void(err error) bool {
+	return errors.Is(err, errLate) || errors.Is(err, errLateLink) || errors.Is(err, errAtLeast)
+}
 
 // measured returns the operand's value in one arm, in the metric's unit.
 func (o operand) measured(r *Result, a *Arm) (float64, error) {
 	if a.Error != "" {
 		return 0, fmt.Errorf("the arm failed: %s", a.Error)
 	}
+	var bounded error
+	if o.metric == MetricCapacity {
+		bounded = a.capacity()
+	}
 	v, has := a.Metrics[o.metric]
+	if !has && bounded != nil {
+		return 0, bounded
+	}
 	if !has {
 		return 0, fmt.Errorf("it measured no %s", o.metric)
 	}
@@ -49,8 +66,14 @@ func (o operand) measured(r *Result, a *Arm) (float64, error) {
 	if strings.HasPrefix(o.metric, "latency.") && r.Validity.Generator[a.Name].Late {
 		return v.Value, errLate
 	}
-	return v.Value, nil
+	if r.Validity.Links[a.Name] != "" && v.Kind == Time {
+		return v.Value, errLateLink
+	}
+	return v.Value, bounded
 }
+
+// rises reports whether a rule that holds of a lower bound holds of the value.
+func (e *Expression) rises() bool { return e.op == ">" || e.op == ">=" }
 
 func refs(r *Result) []ArmRef {
 	out := make([]ArmRef, len(r.Arms))
@@ -95,10 +118,13 @@ func (e *Expression) evaluateEvery(r *Result, experiment string, out *Expectatio
 	for i, index := range matched {
 		a := &r.Arms[index]
 		value, err := o.measured(r, a)
-		if err == nil {
-			err = e.hold(a.Metrics[o.metric], metric, bound)
+		switch held := e.hold(a.Metrics[o.metric], metric, bound); {
+		case err == nil:
+			err = held
+		case errors.Is(err, errAtLeast) && a.Metrics[o.metric].N > 0 && held == nil && e.rises():
+			err = nil
 		}
-		if errors.Is(err, errLate) {
+		if void(err) {
 			late++
 		}
 		if i == 0 || err != nil && len(failures) == 0 {
@@ -120,6 +146,10 @@ func (e *Expression) evaluateEvery(r *Result, experiment string, out *Expectatio
 // evaluateOne compares two sides that each stand for single arms.
 func (e *Expression) evaluateOne(r *Result, experiment string, out *Expectation) {
 	left, unit, err := e.left.value(r, experiment)
+	bounded := errors.Is(err, errAtLeast) && left > 0 && e.rises()
+	if bounded {
+		err = nil
+	}
 	out.Value = left
 	if err == nil {
 		right, rightUnit := e.right.number, e.right.unit
@@ -130,28 +160,36 @@ func (e *Expression) evaluateOne(r *Result, experiment string, out *Expectation)
 			right, err = convert(right, rightUnit, unit)
 		}
 		out.Pass = err == nil && e.compare(left, right)
+		if bounded && err == nil && !out.Pass {
+			err = errAtLeast
+		}
 		if out.Detail = withUnit(left, unit); !out.Pass {
 			out.Detail += fmt.Sprintf(", want %s %s", e.op, withUnit(right, unit))
 		}
 	}
 	if err != nil {
 		out.Pass = false
-		out.Inconclusive = errors.Is(err, errLate)
+		out.Inconclusive = void(err)
 		out.Detail = err.Error()
 	}
 }
 
 // value returns a metric, or a ratio of two, and its unit. Both operands of a
-// ratio match exactly one arm each.
+// ratio match exactly one arm each. With errAtLeast the value is a lower bound.
 func (s side) value(r *Result, experiment string) (float64, string, error) {
 	values := make([]float64, len(s.operands))
+	var bounded error
 	for i, o := range s.operands {
 		matched, err := o.match(refs(r), experiment, true)
 		if err != nil {
 			return 0, "", err
 		}
 		a := &r.Arms[matched[0]]
-		if values[i], err = o.measured(r, a); err != nil {
+		values[i], err = o.measured(r, a)
+		if i == 0 && errors.Is(err, errAtLeast) {
+			bounded, err = fmt.Errorf("%s: %w", a.Name, err), nil
+		}
+		if err != nil {
 			return 0, "", fmt.Errorf("%s: %w", a.Name, err)
 		}
 		m, _ := MetricNamed(o.metric)
@@ -162,12 +200,12 @@ func (s side) value(r *Result, experiment string) (float64, string, error) {
 	}
 	unit, err := s.resultUnit()
 	if err != nil || len(values) == 1 {
-		return values[0], unit, err
+		return values[0], unit, errors.Join(err, bounded)
 	}
 	if values[1] == 0 {
 		return 0, "", fmt.Errorf("%s is 0, and nothing can be divided by it", s.operands[1])
 	}
-	return values[0] / values[1], unit, nil
+	return values[0] / values[1], unit, bounded
 }
 
 // evaluateBypass counts the executed rows that are not ok.

@@ -146,6 +146,36 @@ func TestLateLatencyIsInconclusive(t *testing.T) {
 	}
 }
 
+// TestTimesOfALateLinkAreInconclusive: every time of such an arm is, and
+// nothing else.
+func TestTimesOfALateLinkAreInconclusive(t *testing.T) {
+	r := example()
+	r.Validity = Validity{Links: map[string]string{"p/pool=off": "one packet in a hundred was late"}}
+	rtts := NewValue(MetricFirstByteRTTs, 3, 9)
+	rtts.Kind = Time // as over a distance
+	for i := range r.Arms {
+		r.Arms[i].Metrics[MetricFirstByteRTTs] = rtts
+	}
+	for rule, want := range map[string]Expectation{
+		"latency.p99{pool=off} < 1s":                   {Inconclusive: true},
+		"service.p99{pool=off} < 1s":                   {Inconclusive: true},
+		"firstbyte.rtts{pool=off} < 4":                 {Inconclusive: true},
+		"firstbyte.rtts < 2":                           {}, // others fail for other reasons
+		"firstbyte.rtts{pool=on} < 4":                  {Pass: true},
+		"firstbyte.rtts{pool=on} < 2":                  {},
+		"reuse.ratio{pool=off} > 0.9":                  {Pass: true},
+		"latency.p99{pool=on} < latency.p99{pool=off}": {Inconclusive: true},
+	} {
+		e, err := ParseExpression(rule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := e.Evaluate(r, "p"); got.Pass != want.Pass || got.Inconclusive != want.Inconclusive {
+			t.Errorf("%s: %+v, want %+v", rule, got, want)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	o := outline(example())
 	for _, c := range []struct{ experiment, rule, want string }{

@@ -1,6 +1,9 @@
 package results
 
 import (
+	"encoding/json"
+	"fmt"
+	"io"
 	"slices"
 	"time"
 )
@@ -10,19 +13,33 @@ const GateSchemaName = "originpull.gate/v1"
 
 // GateReport is one gate: what was compared, how, and what came of it.
 type GateReport struct {
-	Schema      string            `json:"schema"` // GateSchemaName
-	Scenario    Scenario          `json:"scenario"`
-	Base        string            `json:"base"` // in words
-	Head        string            `json:"head"`
-	Started     time.Time         `json:"started"`
-	Elapsed     float64           `json:"elapsed"` // seconds
-	Trials      int               `json:"trials"`  // of both sides together in turn, those of repetitions included
-	Verdict     Verdict           `json:"verdict"`
-	Why         string            `json:"why"`
-	Judgements  []Judgement       `json:"judgements"`
-	Exact       []ExactJudgement  `json:"exact"`
-	Noise       []string          `json:"noise,omitempty"` // why the machine was too noisy to be believed
-	Environment map[string]string `json:"environment"`
+	Schema     string           `json:"schema"` // GateSchemaName
+	Scenario   Scenario         `json:"scenario"`
+	Base       string           `json:"base"` // in words
+	Head       string           `json:"head"`
+	Started    time.Time        `json:"started"`
+	Elapsed    float64          `json:"elapsed"` // seconds
+	Trials     int              `json:"trials"`  // of both sides together in turn, those of repetitions included
+	Verdict    Verdict          `json:"verdict"`
+	Why        string           `json:"why"`
+	Judgements []Judgement      `json:"judgements"`
+	Exact      []ExactJudgement `json:"exact"`
+	// Instructions are there when they were asked for, and alone then.
+	Instructions []InstructionJudgement `json:"instructions,omitempty"`
+	Noise        []string               `json:"noise,omitempty"` // why the machine was too noisy to be believed
+	Environment  map[string]string      `json:"environment"`
+}
+
+// DecodeGate reads a gate's document. The error says what it is instead.
+func DecodeGate(r io.Reader) (*GateReport, error) {
+	var g GateReport
+	if err := json.NewDecoder(r).Decode(&g); err != nil {
+		return nil, fmt.Errorf("reading a gate: %w", err)
+	}
+	if g.Schema != GateSchemaName {
+		return nil, fmt.Errorf("reading a gate: its schema is %q, want %q", g.Schema, GateSchemaName)
+	}
+	return &g, nil
 }
 
 // Conclude sets Verdict and Why. Something exact that changed fails a gate on
@@ -33,6 +50,14 @@ func (g *GateReport) Conclude() {
 	switch {
 	case slices.ContainsFunc(g.Exact, func(j ExactJudgement) bool { return j.Fails() }):
 		g.Verdict, g.Why = Regression, "something that is compared exactly changed, and no more trials would undo that"
+	case len(g.Instructions) > 0:
+		g.Verdict = instructionVerdict(g.Instructions)
+		g.Why = map[Verdict]string{
+			Regression:  "more instructions are executed, and again in a second count",
+			Undecided:   "a count of instructions is not settled",
+			Improvement: "fewer instructions are executed, and nowhere more",
+			GatePassed:  "as many instructions are executed; time in the kernel, in locks and in waiting was not looked at",
+		}[g.Verdict]
 	case len(g.Judgements) == 0 && len(g.Exact) == 0:
 		g.Verdict, g.Why = Undecided, "nothing was compared"
 	case len(g.Judgements) == 0:

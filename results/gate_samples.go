@@ -238,9 +238,10 @@ func exactWords(v Value) string {
 }
 
 // GateAttempts compares two bypass matrices row by row: a verdict that
-// flipped, a row that is gone and one that could not be run on one side only
-// are REGRESSIONS, and so is a head whose row is not as predicted where base's
-// was. The rows that are the same are one judgement together.
+// flipped, a row that is gone and one that head alone could not run are
+// REGRESSIONS, and so is a head whose row is not as predicted where base's
+// was. A row that base could not run and that came out in head as predicted is
+// none: an older build knows fewer mistakes. The rows that are the same are one judgement together.
 func GateAttempts(base, head *Result) []ExactJudgement {
 	rows := func(r *Result) map[string]*BypassRow {
 		out := map[string]*BypassRow{}
@@ -259,6 +260,8 @@ func GateAttempts(base, head *Result) []ExactJudgement {
 		switch {
 		case before == nil || after == nil:
 			out = append(out, ExactJudgement{key, "verdict", Regression, Blocks, "the row is on one side only"})
+		case before.Measured == VerdictNotRun && after.Measured != VerdictNotRun && after.OK:
+			out = append(out, ExactJudgement{key, "verdict", Improvement, Blocks, fmt.Sprintf("base could not run it, and in head it is %s as predicted", rowWords(after))})
 		case before.Measured != after.Measured || before.Stage != after.Stage || before.OK && !after.OK:
 			out = append(out, ExactJudgement{key, "verdict", Regression, Blocks, fmt.Sprintf("was %s, is %s", rowWords(before), rowWords(after))})
 		default:

@@ -199,6 +199,17 @@ func TestGateAttempts(t *testing.T) {
 			t.Errorf("%+v, want %s", j, want[i])
 		}
 	}
+	// What base could not run and head does as predicted is news and no failure;
+	// the other way round it is one, and so is what is not as predicted.
+	for _, c := range []struct {
+		base, head string
+		fails      bool
+	}{{VerdictNotRun, VerdictBlocked, false}, {VerdictNotRun, VerdictBypassed, true}, {VerdictBlocked, VerdictNotRun, true}} {
+		j := GateAttempts(&Result{Bypass: []BypassRow{row("A01", c.base)}}, &Result{Bypass: []BypassRow{row("A01", c.head)}})
+		if len(j) != 1 || j[0].Fails() != c.fails {
+			t.Errorf("%s, then %s: %+v", c.base, c.head, j)
+		}
+	}
 	later := Unstable(judged, GateAttempts(base, &Result{Bypass: base.Bypass[:2]}))
 	if !later[0].Fails() || !strings.HasSuffix(later[0].Reason, "the verdict is unstable") || later[1].Reason != want[1] {
 		t.Errorf("%+v", later)

@@ -145,6 +145,9 @@ func init() {
 		Metric{Name: "pool.circuit.refused", Unit: "count", Kind: Count, Better: Lower, Title: "dials that an open circuit refused"},
 		Metric{Name: "cache.hit.ratio", Unit: "ratio", Kind: Ratio, Better: Higher, Title: "share of viewer requests answered from the cache"},
 		Metric{Name: "cache.hit.predicted", Unit: "ratio", Kind: Ratio, Better: Neither, Title: "hit ratio that the closed form predicts"},
+		Metric{Name: "cache.hit.deviation", Unit: "ratio", Kind: Ratio, Better: Lower, Title: "how far cache.hit.ratio is from cache.hit.predicted, either way"},
+		Metric{Name: "cache.objects", Unit: "count", Kind: Count, Better: Neither, Title: "objects that the cache of a point of presence held at the end"},
+		Metric{Name: "cache.evicted", Unit: "count", Kind: Count, Better: Neither, Title: "objects that left the caches for want of room"},
 		Metric{Name: "cache.collapsed", Unit: "count", Kind: Count, Better: Neither, Title: "viewer requests that waited for another one's origin request"},
 		Metric{Name: "cache.stale", Unit: "count", Kind: Count, Better: Neither, Title: "viewer requests answered with a stale object"},
 		Metric{Name: "cache.revalidated", Unit: "count", Kind: Count, Better: Neither, Title: "objects that the origin confirmed unchanged"},
@@ -152,9 +155,12 @@ func init() {
 		Metric{Name: "origin.bytes", Unit: "B", Kind: Count, Better: Lower, Title: "body bytes the origin sent"},
 		Metric{Name: "origin.connections", Unit: "count", Kind: Count, Better: Lower, Title: "connections the origin accepted"},
 		Metric{Name: "origin.offload", Unit: "ratio", Kind: Ratio, Better: Higher, Title: "share of viewer requests that never reached the origin"},
+		Metric{Name: "origin.offload.predicted", Unit: "ratio", Kind: Ratio, Better: Neither, Title: "offload that the closed form predicts"},
+		Metric{Name: "origin.offload.deviation", Unit: "ratio", Kind: Ratio, Better: Lower, Title: "how far origin.offload is from origin.offload.predicted, either way"},
 		Metric{Name: "rate.offered", Unit: "/s", Kind: Ratio, Better: Neither, Title: "viewer requests scheduled per second"},
 		Metric{Name: "rate.achieved", Unit: "/s", Kind: Ratio, Better: Higher, Title: "viewer requests answered per second"},
 	)
+	register(Metric{Name: "failure.hidden", Unit: "ms", Kind: Time, Better: Neither, Title: "from the moment when the origin refused the edge to the first viewer who was told"})
 	spread("send.error", "how late the generator sent a request", "p50", "p99", "p999")
 	register(
 		Metric{Name: "exposure.seconds", Unit: "s", Kind: Time, Better: Lower, Title: "how long a revoked or rotated credential still worked"},

@@ -13,6 +13,10 @@ const (
 // and origin; absent: the kernel's loopback.
 const LabelLink = "link"
 
+// LabelCongestion is the key of Arm.Labels that names TCP's congestion control
+// over a link, of both ends where they differ.
+const LabelCongestion = "congestion"
+
 func init() {
 	register(
 		Metric{Name: MetricLinkNominal, Unit: "ms", Kind: Exact, Better: Neither, Title: "round-trip time that the link was asked for"},

@@ -93,6 +93,19 @@ func (v *validator) arm(i int, a *Arm) {
 		for _, name := range slices.Sorted(maps.Keys(t.Metrics)) {
 			v.finite(fmt.Sprintf("%s: trial %d: %s", at, t.Index, name), t.Metrics[name])
 		}
+		if t.Search != nil {
+			v.search(fmt.Sprintf("%s: trial %d: search", at, t.Index), t.Search)
+		}
+	}
+}
+
+func (v *validator) search(at string, s *Search) {
+	v.finite(at, s.From, s.To, s.Within, s.Step, s.Kept, s.Broken)
+	if s.Kept != 0 && s.Broken != 0 && s.Kept >= s.Broken {
+		v.problem("%s: %v was kept and %v was not", at, s.Kept, s.Broken)
+	}
+	for _, step := range s.Steps {
+		v.finite(at, step.Rate, step.Achieved, step.P50, step.P99, step.Edge, step.Origin)
 	}
 }
 

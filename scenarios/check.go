@@ -24,7 +24,7 @@ var ends = []combination{
 		return "a rate needs an open model, but arrivals are closed; add model: poisson (or constant), or remove the rate"
 	}},
 	{[]string{"workload.arrivals.model", "workload.mode"}, func(s *Settings) string {
-		if !s.Workload.Arrivals.Open() || s.Workload.Arrivals.Model == "stages" || s.Workload.Arrivals.Rate != 0 {
+		if !s.Workload.Arrivals.Open() || slices.Contains([]string{"stages", "trace"}, s.Workload.Arrivals.Model) || s.Workload.Arrivals.Rate != 0 || s.Workload.Find.On() {
 			return ""
 		}
 		return s.Workload.Arrivals.Model + " arrivals need a rate; add one to workload.arrivals, for example rate: 400/s"
@@ -37,17 +37,24 @@ var ends = []combination{
 		return "stages have rates of their own; remove the rate, or use model: constant"
 	}},
 	{[]string{"workload.warmup", "workload.duration"}, func(s *Settings) string {
-		if s.Workload.Warmup < s.Workload.Duration || s.Workload.Mode == "handshakes" { // whose warm-up is a few handshakes
+		if s.Workload.Warmup < s.Workload.Duration || s.Workload.Mode == "handshakes" || s.Workload.Find.On() { // whose warm-up is a few handshakes
 			return ""
 		}
 		return fmt.Sprintf("the warm-up (%s) must be shorter than the duration (%s); shorten it or measure longer", s.Workload.Warmup, s.Workload.Duration)
 	}},
+	{[]string{"workload.find.from", "workload.find.to"}, fromBelowTo},
+	{[]string{"workload.arrivals.model", "workload.find.slo"}, findIsOpen},
+	{[]string{"workload.arrivals.rate", "workload.find.slo"}, findHasNoRate},
+	{[]string{"workload.find.step", "workload.find.from"}, findStepHolds},
+	{[]string{"workload.warmup", "workload.find.step"}, findWarmsUp},
 	{[]string{"workload.objects.model", "workload.objects.trace"}, func(s *Settings) string {
 		if s.Workload.Objects.Model != "trace" || s.Workload.Objects.Trace != "" {
 			return ""
 		}
-		return "the trace model needs a trace; add trace: " + strings.Join(Traces(), " or ")
+		return "the trace model needs a trace; add trace: " + strings.Join(Traces(), " or ") + ", or a file of your own"
 	}},
+	{[]string{"workload.objects.trace"}, traceKnown},
+	{[]string{"workload.arrivals.model", "workload.arrivals.rate", "workload.arrivals.speed", "workload.objects.model", "workload.objects.trace"}, replayWrong},
 	{[]string{"edge.tls.group", "edge.tls.version"}, func(s *Settings) string {
 		if s.Edge.TLS.Group != "x25519mlkem768" || s.Edge.TLS.Version != "1.2" {
 			return ""
@@ -104,6 +111,7 @@ var ends = []combination{
 		}
 		return "pairs of blocks exist in handshakes mode only; remove pairs, or choose mode: handshakes"
 	}},
+	{[]string{"workload.requests"}, requestsWrong},
 	{[]string{"edge.protocol", "edge.tls.version"}, func(s *Settings) string {
 		if s.Edge.Protocol != "h3" || s.Edge.TLS.Version != "1.2" {
 			return ""
@@ -139,6 +147,20 @@ var ends = []combination{
 			return ""
 		}
 		return "a shield's cache needs a shield; add enabled: true, or remove the capacity"
+	}},
+	{[]string{"origin.refusesAfter"}, refusalWrong},
+	{[]string{"edge.shield.age", "edge.shield.enabled"}, func(s *Settings) string {
+		if s.Edge.Shield.Enabled || s.Edge.Shield.Age {
+			return ""
+		}
+		return "a shield that hides the age of its answers needs a shield; add enabled: true, or remove age"
+	}},
+	{[]string{"origin.response", "origin.server"}, objectsWrong},
+	{[]string{"workload.objects.oneHit", "workload.objects.model"}, func(s *Settings) string {
+		if s.Workload.Objects.Model == "zipf" || s.Workload.Objects.OneHit == 0 {
+			return ""
+		}
+		return "objects asked for once belong to the zipf model, but the model is " + s.Workload.Objects.Model + "; choose zipf, or remove oneHit"
 	}},
 	{[]string{"workload.objects.hits", "workload.objects.model"}, func(s *Settings) string {
 		if s.Workload.Objects.Model == "mix" || s.Workload.Objects.Hits == 0 {
@@ -238,11 +260,15 @@ func (d *decoder) bypassCombinations(e *Experiment) {
 }
 
 // settleRate drops a rate that an experiment inherited and whose model it, a
-// --set or an axis then closed: nothing else could take it away.
+// --set or an axis then closed, or which then searches for one: nothing else
+// could take it away.
 func (d *decoder) settleRate(e *Experiment) {
 	drop := func(cell *Cell, s *Settings) {
 		rate := d.layerOf(e, cell, "workload.arrivals.rate")
-		if a := s.Workload.Arrivals; (a.Model == "closed" || a.Model == "stages") && rate < d.layerOf(e, cell, "workload.arrivals.model") {
+		if a := s.Workload.Arrivals; (a.Model == "closed" || a.Model == "stages" || a.Model == "trace" && IsTraceFile(s.Workload.Objects.Trace)) && rate < d.layerOf(e, cell, "workload.arrivals.model") {
+			s.Workload.Arrivals.Rate = 0
+		}
+		if s.Workload.Find.On() && rate < d.layerOf(e, cell, "workload.find.slo") {
 			s.Workload.Arrivals.Rate = 0
 		}
 	}

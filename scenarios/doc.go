@@ -24,6 +24,9 @@
 //	      - {name: server, set: {origin.strategies: []}}
 //	      - {name: mtls, set: {origin.strategies: [mtls]}}
 //
+// A trace file (workload.objects.trace: ./mine.csv) is no part of the document:
+// ParseTrace reads one for whoever opens it.
+//
 // # Precedence
 //
 // default < preset < scenario < experiment < --set < axis. A later layer overrides

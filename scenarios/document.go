@@ -1,5 +1,7 @@
 package scenarios
 
+import "strconv"
+
 // The struct tags of this file are the whole description of the document: the
 // walker, the JSON Schema and the axis paths are all read from them.
 //
@@ -24,16 +26,17 @@ type Settings struct {
 
 // Origin is the server that the edge pulls from.
 type Origin struct {
-	Server      string      `yaml:"server" json:"server" enum:"builtin,nginx,haproxy,apache,caddy" doc:"The server that plays the origin. builtin is originpull's own, a process of its own; the others are this machine's, with a configuration of their own in a private folder. originpull list servers says which are here."`
-	Certificate Certificate `yaml:"certificate" json:"certificate" doc:"The server certificate of the origin; client certificates are of the same kind."`
-	Strategies  []string    `yaml:"strategies" json:"strategies" enum:"allowlist,header,mtls" doc:"What the origin demands, all of it together: the edge's address (allowlist), a secret header (header), a client certificate (mtls). An empty list leaves the origin open."`
-	MTLS        MTLS        `yaml:"mtls" json:"mtls" doc:"How the mtls strategy recognises the edge's certificate."`
-	Header      Header      `yaml:"header" json:"header" doc:"The header of the header strategy."`
-	Tickets     bool        `yaml:"tickets" json:"tickets" doc:"Whether the origin issues session tickets. Resumption needs it; it also adds bytes to every full handshake."`
-	Response    Response    `yaml:"response" json:"response" doc:"What the origin answers to an allowed request."`
-	IdleTimeout Duration    `yaml:"idleTimeout" json:"idleTimeout,omitempty" min:"0s" max:"1h" doc:"How long the built-in origin keeps a connection on which nothing is asked, before it closes it: a request that the edge sends within a round trip of that is lost with the connection. 0s is 75 s."`
-	Audit       string      `yaml:"audit" json:"audit" enum:"all,refused,off" doc:"What the origin writes to its audit log: every request and refusal, refusals only, or nothing."`
-	Plant       Plant       `yaml:"plant" json:"plant" doc:"A cost put on top of the origin's own on purpose, to see whether it is found."`
+	Server       string      `yaml:"server" json:"server" enum:"builtin,nginx,haproxy,apache,caddy" doc:"The server that plays the origin. builtin is originpull's own, a process of its own; the others are this machine's, with a configuration of their own in a private folder. originpull list servers says which are here."`
+	Certificate  Certificate `yaml:"certificate" json:"certificate" doc:"The server certificate of the origin; client certificates are of the same kind."`
+	Strategies   []string    `yaml:"strategies" json:"strategies" enum:"allowlist,header,mtls" doc:"What the origin demands, all of it together: the edge's address (allowlist), a secret header (header), a client certificate (mtls). An empty list leaves the origin open."`
+	MTLS         MTLS        `yaml:"mtls" json:"mtls" doc:"How the mtls strategy recognises the edge's certificate."`
+	Header       Header      `yaml:"header" json:"header" doc:"The header of the header strategy."`
+	Tickets      bool        `yaml:"tickets" json:"tickets" doc:"Whether the origin issues session tickets. Resumption needs it; it also adds bytes to every full handshake."`
+	Response     Response    `yaml:"response" json:"response" doc:"What the origin answers to an allowed request."`
+	IdleTimeout  Duration    `yaml:"idleTimeout" json:"idleTimeout,omitempty" min:"0s" max:"1h" doc:"How long the built-in origin keeps a connection on which nothing is asked, before it closes it: a request that the edge sends within a round trip of that is lost with the connection. 0s is 75 s."`
+	Audit        string      `yaml:"audit" json:"audit" enum:"all,refused,off" doc:"What the origin writes to its audit log: every request and refusal, refusals only, or nothing."`
+	RefusesAfter Duration    `yaml:"refusesAfter" json:"refusesAfter,omitempty" min:"0s" max:"1h" doc:"In the measured block, when the origin stops trusting the edge's certificate, as after a rotation that one side forgot; 0s never. Built-in origin with mtls, requests mode."`
+	Plant        Plant       `yaml:"plant" json:"plant" doc:"A cost put on top of the origin's own on purpose, to see whether it is found."`
 }
 
 // Certificate is the kind of certificates in use.
@@ -60,6 +63,28 @@ type Response struct {
 	Delay        Duration `yaml:"delay" json:"delay" min:"0s" max:"30s" doc:"How long the origin thinks before it answers."`
 	Status       int      `yaml:"status" json:"status" min:"200" max:"599" doc:"The status code of an allowed request."`
 	CacheControl string   `yaml:"cacheControl" json:"cacheControl" pattern:"line" doc:"The Cache-Control header of the answer; empty sends none."`
+
+	Cacheable float64    `yaml:"cacheable" json:"cacheable" min:"0" max:"1" doc:"The share of objects that may be stored; the others have Cache-Control: no-store. Which object is which follows from its name alone. Built-in origin only, like lifetimes and sizes."`
+	Lifetimes []Lifetime `yaml:"lifetimes" json:"lifetimes,omitempty" items:"1" doc:"Shares of the cacheable objects with a max-age of their own; the rest has cacheControl."`
+	Sizes     Sizes      `yaml:"sizes" json:"sizes,omitzero" doc:"Log-normal sizes over the objects, in place of one size."`
+}
+
+// Lifetime is how long the answers of a share of the objects are fresh.
+type Lifetime struct {
+	Share  float64  `yaml:"share" json:"share" required:"true" min:"0" max:"1" doc:"The share of the objects that may be stored."`
+	MaxAge Duration `yaml:"maxAge" json:"maxAge" required:"true" min:"0s" max:"87600h" doc:"Their max-age, in whole seconds."`
+}
+
+// String is the lifetime as arms show it.
+func (l Lifetime) String() string {
+	return strconv.FormatFloat(l.Share, 'g', -1, 64) + "-for-" + l.MaxAge.String()
+}
+
+// Sizes are the sizes of objects, by two of their quantiles.
+type Sizes struct {
+	Median ByteSize `yaml:"median" json:"median" min:"0B" max:"64MiB" doc:"Half of the objects are smaller; 0 gives all objects origin.response.size."`
+	P90    ByteSize `yaml:"p90" json:"p90" min:"0B" max:"64MiB" doc:"Nine in ten objects are smaller."`
+	Max    ByteSize `yaml:"max" json:"max" min:"0B" max:"64MiB" doc:"No object is larger; 0 is 64MiB."`
 }
 
 // Plant is a known cost that is put on top of an end's own: a check of the
@@ -90,7 +115,8 @@ type Edge struct {
 // Shield is the tier between points of presence and the origin.
 type Shield struct {
 	Enabled  bool     `yaml:"enabled" json:"enabled" doc:"Whether there is a shield."`
-	Capacity ByteSize `yaml:"capacity" json:"capacity" min:"0B" max:"16GiB" doc:"The bytes that the shield's own cache may hold; 0 gives it none, so that it only brings the pools together."`
+	Capacity ByteSize `yaml:"capacity" json:"capacity" min:"0B" max:"16GiB" doc:"The bytes that the shield's own cache may hold; 0 gives it none, so that it only brings the pools together. What else the cache goes by is that of edge.cache."`
+	Age      bool     `yaml:"age" json:"age" doc:"Whether the shield says how old its answers are (Age, Date), so that they are no longer fresh at the points of presence than at the shield. false makes them look new at every tier, as a CDN does that drops these fields."`
 }
 
 // TLS is a TLS configuration in which everything that changes a measurement
@@ -138,7 +164,12 @@ type Circuit struct {
 // Cache is the edge's cache.
 type Cache struct {
 	Capacity ByteSize `yaml:"capacity" json:"capacity" min:"0B" max:"16GiB" doc:"The bytes that the cache may hold, keys and headers included; 0 switches it off."`
-	Policy   string   `yaml:"policy" json:"policy" enum:"lru" doc:"Which entry makes room for a new one."`
+	Policy   string   `yaml:"policy" json:"policy" enum:"fifo,lru,otter,s3fifo,sieve" doc:"Which entry makes room for a new one. otter is W-TinyLFU of a library, which differs a little from run to run; the others do not."`
+
+	MaxObject    ByteSize `yaml:"maxObject" json:"maxObject" min:"0B" max:"16GiB" doc:"The largest response that is stored; 0 is the capacity."`
+	Heuristic    float64  `yaml:"heuristic" json:"heuristic" min:"0" max:"1" doc:"The part of the time since Last-Modified for which a response without a word on freshness is fresh, at most a day (RFC 9111, 4.2.2): 0.1 is usual, 0 never."`
+	Negative     Duration `yaml:"negative" json:"negative" min:"0s" max:"24h" doc:"How long an error (404, 405, 410, 414, 500 to 504) without a word on freshness is kept; 0s not at all."`
+	StaleIfError Duration `yaml:"staleIfError" json:"staleIfError" min:"0s" max:"8760h" doc:"How long past its freshness a stored response stands in for an origin that fails, where it does not say so itself; 0s not at all. A response says so with stale-if-error in origin.response.cacheControl."`
 }
 
 // Retry is the edge's patience with an origin.
@@ -164,11 +195,11 @@ type Status struct {
 
 // Link is the network between edge and origin.
 type Link struct {
-	Kind   string    `yaml:"kind" json:"kind" enum:"direct,netstack,model,tun" doc:"What carries the packets. direct is the loopback interface of this machine, with nothing added. netstack is a distance between two TCP stacks inside originpull; model is a byte stream in memory with slow start, h1 and h2 only; tun is a distance between two of the kernel's own network namespaces (Linux, as root). Not given: netstack as soon as anything else of the link is, else direct."`
+	Kind   string    `yaml:"kind" json:"kind" enum:"direct,netstack,model,tun" doc:"What carries the packets. direct is the loopback interface of this machine, with nothing added. netstack is a distance between two TCP stacks inside originpull; model is a byte stream in memory with slow start, h1 and h2 only; tun is a distance between two of the kernel's own network namespaces (Linux, as root), the only one with real servers at its end. Not given: netstack as soon as anything else of the link is, else direct."`
 	RTT    Duration  `yaml:"rtt" json:"rtt,omitempty" min:"0s" max:"10s" doc:"The round-trip time, half of it each way. On a link with a distance arms report latency and round trips, and no CPU."`
 	Jitter Duration  `yaml:"jitter" json:"jitter,omitempty" min:"0s" max:"5s" doc:"By how much the one-way time of a packet differs at most; packets of one connection stay in order."`
 	Loss   float64   `yaml:"loss" json:"loss,omitempty" min:"0" max:"0.5" doc:"The share of packets that are lost, each way: 0.005 for 0.5 %."`
-	Rate   Bandwidth `yaml:"rate" json:"rate,omitempty" min:"8kbit/s" max:"100Gbit/s" doc:"The bits per second that pass, each way, for example 100Mbit/s. Not given: no limit."`
+	Rate   Bandwidth `yaml:"rate" json:"rate,omitempty" min:"8kbit/s" max:"1Gbit/s" doc:"The bits per second that pass, each way, for example 100Mbit/s; no emulated link carries more than 1Gbit/s. Not given: no limit."`
 	Queue  ByteSize  `yaml:"queue" json:"queue,omitempty" min:"0B" max:"1GiB" doc:"The bytes that wait for the rate; more are dropped. 0 is what passes in one round trip, at least 64KiB."`
 	MTU    int       `yaml:"mtu" json:"mtu,omitempty" min:"0" max:"65535" doc:"The size of the largest packet, in bytes, from 1280; 0 is 1500."`
 	Seed   uint64    `yaml:"seed" json:"seed,omitempty" doc:"The seed of loss and jitter; 0 takes that of the trial."`
@@ -176,24 +207,28 @@ type Link struct {
 
 // Workload is what the viewers do, and how long they are watched.
 type Workload struct {
-	Mode        string   `yaml:"mode" json:"mode" axis:"no" enum:"handshakes,requests" doc:"handshakes: connect, shake hands, make one small request, close. requests: viewers ask the edge, through cache and pool. handshakes goes by concurrency and arrivals, and refuses what it cannot honour: reuse, cache, objects, size and delay of the answer."`
-	Method      string   `yaml:"method" json:"method,omitempty" enum:"GET,HEAD,POST,PUT,PATCH,DELETE" doc:"The method of every request, which says whether it may be sent twice: POST and PATCH may not. None has a body. Other than GET in requests mode only, other than GET and HEAD at the built-in origin only."`
-	Concurrency int      `yaml:"concurrency" json:"concurrency" min:"1" max:"10000" doc:"How many viewers ask at once when arrivals are closed; in handshakes mode, how many connections are made at once."`
-	Arrivals    Arrivals `yaml:"arrivals" json:"arrivals" doc:"When requests come."`
-	Objects     Objects  `yaml:"objects" json:"objects" doc:"What requests ask for."`
-	Duration    Duration `yaml:"duration" json:"duration" axis:"no" min:"10ms" max:"1h" doc:"The measured time: of the whole experiment where arms take short turns (handshakes mode with closed arrivals), else of each arm in each trial."`
-	Warmup      Duration `yaml:"warmup" json:"warmup" axis:"no" min:"0s" max:"10m" doc:"Time before the measurement whose results are thrown away."`
-	Trials      int      `yaml:"trials" json:"trials" axis:"no" min:"1" max:"1000" doc:"How often everything is started afresh; the trial is the unit of every statistic. Not given: 8 in handshakes mode with closed arrivals, else 1."`
-	Pairs       int      `yaml:"pairs" json:"pairs" axis:"no" min:"0" max:"100000" doc:"In handshakes mode with closed arrivals, how many blocks every arm gets, all trials together, in place of the duration; 0 goes by the duration. A pair is one block of each of two arms in the same round."`
-	Realtime    bool     `yaml:"realtime" json:"realtime,omitempty" axis:"no" doc:"Whether the edge's process gets real-time scheduling (SCHED_FIFO, on Linux) where that is permitted and its load is paced, so that neighbours on this machine do not delay the generator; on a link with a distance, a high priority in its place, so that they do not delay packets. The result says whether it was given."`
-	Controls    bool     `yaml:"controls" json:"controls" axis:"no" doc:"Whether the plain-TCP baseline and the A/A double are measured beside the arms. Without them an experiment in requests mode reports counts, shares and times, and no CPU; handshakes mode needs them."`
-	Block       Duration `yaml:"block" json:"block" axis:"no" min:"5ms" max:"25ms" doc:"In handshakes mode with closed arrivals, the slice of time that one arm gets before the next one's turn. Arms that are paced get one long turn, because a short one cannot hold a schedule."`
+	Mode           string   `yaml:"mode" json:"mode" axis:"no" enum:"handshakes,requests" doc:"handshakes: connect, shake hands, make one small request, close. requests: viewers ask the edge, through cache and pool. handshakes goes by concurrency and arrivals, and refuses what it cannot honour: reuse, cache, objects, size and delay of the answer."`
+	Method         string   `yaml:"method" json:"method,omitempty" enum:"GET,HEAD,POST,PUT,PATCH,DELETE" doc:"The method of every request, which says whether it may be sent twice: POST and PATCH may not. None has a body. Other than GET in requests mode only, other than GET and HEAD at the built-in origin only."`
+	Concurrency    int      `yaml:"concurrency" json:"concurrency" min:"1" max:"10000" doc:"How many viewers ask at once when arrivals are closed; in handshakes mode, how many connections are made at once."`
+	Arrivals       Arrivals `yaml:"arrivals" json:"arrivals" doc:"When requests come."`
+	Objects        Objects  `yaml:"objects" json:"objects" doc:"What requests ask for."`
+	Duration       Duration `yaml:"duration" json:"duration" axis:"no" min:"10ms" max:"1h" doc:"The measured time: of the whole experiment where arms take short turns (handshakes mode with closed arrivals), else of each arm in each trial. With find, find.step takes its place."`
+	Warmup         Duration `yaml:"warmup" json:"warmup" axis:"no" min:"0s" max:"10m" doc:"Time before the measurement whose results are thrown away."`
+	Trials         int      `yaml:"trials" json:"trials" axis:"no" min:"1" max:"1000" doc:"How often everything is started afresh; the trial is the unit of every statistic. Not given: 8 in handshakes mode with closed arrivals, else 1."`
+	Pairs          int      `yaml:"pairs" json:"pairs" axis:"no" min:"0" max:"100000" doc:"In handshakes mode with closed arrivals, how many blocks every arm gets, all trials together, in place of the duration; 0 goes by the duration. A pair is one block of each of two arms in the same round."`
+	Requests       int      `yaml:"requests" json:"requests,omitempty" axis:"no" min:"0" max:"100000000" doc:"How many requests are measured, one after another, in place of a time: what is counted then comes out the same in every run of a seed. An arm that has not made them after workload.duration fails. Requests mode with closed arrivals and one viewer."`
+	WarmupRequests int      `yaml:"warmupRequests" json:"warmupRequests,omitempty" axis:"no" min:"0" max:"100000000" doc:"With requests, how many are made before the measured ones, in place of workload.warmup."`
+	Realtime       bool     `yaml:"realtime" json:"realtime,omitempty" axis:"no" doc:"Whether the edge's process gets real-time scheduling (SCHED_FIFO, on Linux) where that is permitted and its load is paced, so that neighbours on this machine do not delay the generator; on a link with a distance, a high priority in its place, so that they do not delay packets. The result says whether it was given."`
+	Controls       bool     `yaml:"controls" json:"controls" axis:"no" doc:"Whether the plain-TCP baseline and the A/A double are measured beside the arms. Without them an experiment in requests mode reports counts, shares and times, and no CPU; handshakes mode needs them."`
+	Find           Find     `yaml:"find" json:"find,omitzero" doc:"Search for the highest arrival rate that keeps an objective, in place of measuring at one rate. Arrivals are open (constant or poisson) without a rate of their own; no CPU per request is reported."`
+	Block          Duration `yaml:"block" json:"block" axis:"no" min:"5ms" max:"25ms" doc:"In handshakes mode with closed arrivals, the slice of time that one arm gets before the next one's turn. Arms that are paced get one long turn, because a short one cannot hold a schedule."`
 }
 
 // Arrivals is the process by which requests come.
 type Arrivals struct {
-	Model  string  `yaml:"model" json:"model" enum:"closed,constant,poisson,stages" doc:"closed: each viewer asks again when it is answered. constant and poisson: requests come at a rate, however slow the answers are. stages: at a rate that steps and ramps."`
-	Rate   Rate    `yaml:"rate" json:"rate" min:"0.01/s" max:"100000/s" doc:"The arrival rate of the constant and poisson models, for example 500/s."`
+	Model  string  `yaml:"model" json:"model" enum:"closed,constant,poisson,stages,trace" doc:"closed: each viewer asks again when it is answered. constant and poisson: requests come at a rate, however slow the answers are. stages: at a rate that steps and ramps. trace: at the times of workload.objects.trace; an embedded trace has none, and comes at a rate by a Poisson process."`
+	Rate   Rate    `yaml:"rate" json:"rate" min:"0.01/s" max:"100000/s" doc:"The arrival rate of the constant and poisson models, and of an embedded trace, for example 500/s."`
+	Speed  float64 `yaml:"speed" json:"speed,omitempty" min:"0.001" max:"10000" doc:"How much faster than it was the times of a trace file are replayed: 10 replays ten minutes in one. Not given: 1."`
 	Stages []Stage `yaml:"stages" json:"stages,omitempty" items:"1" doc:"The stages of the stages model, one after the other; together they last as long as workload.duration."`
 }
 
@@ -215,11 +250,12 @@ func (s Stage) String() string {
 
 // Objects is the choice of object keys.
 type Objects struct {
-	Model string  `yaml:"model" json:"model" enum:"one,zipf,mix,trace" doc:"one: always the same object. zipf: the k-th most popular of count objects is asked for in proportion to 1/k^alpha. mix: with the probability hits one and the same object, else one never asked for before. trace: the keys of a real request trace, in order."`
-	Alpha float64 `yaml:"alpha" json:"alpha" min:"0" max:"5" doc:"The skew of zipf; 0 makes all objects equally popular."`
-	Count int     `yaml:"count" json:"count" min:"1" max:"10000000" doc:"How many objects zipf draws from."`
-	Hits  float64 `yaml:"hits" json:"hits" min:"0" max:"1" doc:"The share of requests of the mix model that are for the one object that is always there: the hit ratio of a warm cache."`
-	Trace string  `yaml:"trace" json:"trace" enum:"web07,web12" doc:"The trace of the trace model. web07, web12: 76,118 and 95,607 requests to an e-commerce product page, in July and December 2013."`
+	Model  string  `yaml:"model" json:"model" enum:"one,zipf,mix,trace" doc:"one: always the same object. zipf: the k-th most popular of count objects is asked for in proportion to 1/k^alpha. mix: with the probability hits one and the same object, else one never asked for before. trace: the keys of a request trace, in order."`
+	Alpha  float64 `yaml:"alpha" json:"alpha" min:"0" max:"5" doc:"The skew of zipf; 0 makes all objects equally popular."`
+	Count  int     `yaml:"count" json:"count" min:"1" max:"10000000" doc:"How many objects zipf draws from."`
+	OneHit float64 `yaml:"oneHit" json:"oneHit" min:"0" max:"1" doc:"The share of zipf's requests that are for objects which nobody asks for again, each a new one."`
+	Hits   float64 `yaml:"hits" json:"hits" min:"0" max:"1" doc:"The share of requests of the mix model that are for the one object that is always there: the hit ratio of a warm cache."`
+	Trace  string  `yaml:"trace" json:"trace" pattern:"line" doc:"The trace of the trace model. web07, web12: 76,118 and 95,607 requests to an e-commerce product page, in July and December 2013. Or a file of your own, by its path from the scenario's: one request a line, its time (seconds, or RFC 3339) and the key of its object, with a comma or a space between."`
 }
 
 // Experiment is one question: arms that are measured together, or a set of
@@ -306,7 +342,7 @@ func newDocument() *document {
 			MTLS:        MTLS{Pin: "san", Revocation: true},
 			Header:      Header{Name: "X-Origin-Verify"},
 			Tickets:     true,
-			Response:    Response{Size: 1 << 10, Status: 200, CacheControl: "max-age=60"},
+			Response:    Response{Size: 1 << 10, Status: 200, CacheControl: "max-age=60", Cacheable: 1},
 			Audit:       "all",
 		},
 		Edge: Edge{
@@ -323,7 +359,8 @@ func newDocument() *document {
 				Retries: Retries{Attempts: 2, Methods: "idempotent"},
 				Circuit: Circuit{Open: 10e9},
 			},
-			Cache: Cache{Policy: "lru"},
+			Cache:  Cache{Policy: "lru"},
+			Shield: Shield{Age: true},
 		},
 		Workload: Workload{
 			Mode:        "requests",

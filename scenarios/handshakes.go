@@ -16,6 +16,7 @@ func (s Settings) HandshakesOnly() Settings {
 	s.Edge.Cache.Capacity = 0
 	s.Workload.Objects, s.Workload.Method = Objects{Model: "one"}, "GET"
 	s.Origin.Response.Size, s.Origin.Response.Delay = 1, 0
+	s.Origin.Response.Cacheable, s.Origin.Response.Lifetimes, s.Origin.Response.Sizes = 1, nil, Sizes{}
 	return s
 }
 
@@ -31,6 +32,12 @@ var handshakesIgnore = []struct{ path, why string }{
 	{"workload.objects.trace", "every request asks for one object of one byte"},
 	{"workload.method", "every request asks for one object of one byte"},
 	{"origin.response.size", "every request asks for one object of one byte"},
+	{"workload.objects.oneHit", "every request asks for one object of one byte"},
+	{"origin.response.cacheable", "every request asks for one object of one byte"},
+	{"origin.response.lifetimes", "every request asks for one object of one byte"},
+	{"origin.response.sizes.median", "every request asks for one object of one byte"},
+	{"origin.response.sizes.p90", "every request asks for one object of one byte"},
+	{"origin.response.sizes.max", "every request asks for one object of one byte"},
 	{"origin.response.delay", "the origin's thinking is no part of a handshake"},
 }
 

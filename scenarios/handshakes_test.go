@@ -47,6 +47,8 @@ func TestHandshakesOnlyIsWhatIsRefused(t *testing.T) {
 	s.Edge.Cache.Capacity, s.Origin.Response.Delay = 1<<20, 1e6
 	s.Workload.Method = "POST"
 	s.Workload.Objects.Trace, s.Workload.Concurrency, s.Workload.Arrivals = "web07", 3, Arrivals{Model: "poisson", Rate: 3}
+	s.Workload.Objects.OneHit, s.Origin.Response.Cacheable = 0.5, 0.5
+	s.Origin.Response.Lifetimes, s.Origin.Response.Sizes = []Lifetime{{Share: 1}}, Sizes{1, 2, 3}
 	only := s.HandshakesOnly()
 	refused := map[string]bool{}
 	for _, ignored := range handshakesIgnore {

@@ -144,6 +144,7 @@ func (d *decoder) experiments(all []Experiment) {
 		e := &all[i]
 		d.axes(e)
 		e.settleLinks()
+		e.settleFind()
 		settleTrials(&e.Settings, e.open() || e.distant())
 		for j := range e.cells {
 			e.cells[j].Workload.Trials = e.Workload.Trials
@@ -151,6 +152,7 @@ func (d *decoder) experiments(all []Experiment) {
 		d.applyPresets(e)
 		d.combinations(e)
 		if e.Bypass == nil {
+			d.find(e)
 			d.handshakesOnly(e)
 		}
 	}

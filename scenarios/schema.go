@@ -69,6 +69,8 @@ func (g generator) property(f field, v reflect.Value, path string) map[string]an
 			g.defs["bypass"] = g.group(reflect.ValueOf(newBypass()).Elem(), "bypass")
 		}
 		return map[string]any{"$ref": "#/$defs/bypass", "description": f.doc}
+	case f.typ == reflect.TypeFor[Find]():
+		s = g.group(reflect.ValueOf(findDefaults), path)
 	case f.typ.Kind() == reflect.Struct && f.typ != reflect.TypeFor[Pops]():
 		s = g.group(v, path)
 	default:
@@ -101,6 +103,8 @@ func (g generator) leaf(f field, t reflect.Type) map[string]any {
 		return map[string]any{"type": "string", "pattern": bandwidthPattern}
 	case Rate:
 		return map[string]any{"type": "string", "pattern": ratePattern}
+	case Percent:
+		return map[string]any{"type": "string", "pattern": percentPattern}
 	case Rule:
 		return map[string]any{"type": "string", "pattern": `\S`}
 	case Claim:
@@ -109,7 +113,7 @@ func (g generator) leaf(f field, t reflect.Type) map[string]any {
 	case GateRule:
 		g.defs["gateRule"] = g.group(reflect.ValueOf(&GateRule{}).Elem(), "gateRule")
 		return ref("gateRule")
-	case Stage:
+	case Stage, Lifetime:
 		return g.group(reflect.New(t).Elem(), "")
 	case Axis:
 		g.axis()

@@ -9,19 +9,21 @@ import (
 	"time"
 )
 
-// The written forms of the three units. JSON Schema uses them as they are; the
+// The written forms of the units. JSON Schema uses them as they are; the
 // parsers also read a leading minus, so that a negative value is reported as
 // out of range and not as gibberish.
 const (
 	durationPattern = `^(0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`
 	byteSizePattern = `^[0-9]+(B|kB|MB|GB|KiB|MiB|GiB)?$`
 	ratePattern     = `^[0-9]+(\.[0-9]+)?/(s|m|h)$`
+	percentPattern  = `^[0-9]+(\.[0-9]+)?%$`
 )
 
 var (
 	durationForm = regexp.MustCompile(durationPattern)
 	byteSizeForm = regexp.MustCompile(byteSizePattern)
 	rateForm     = regexp.MustCompile(ratePattern)
+	percentForm  = regexp.MustCompile(percentPattern)
 )
 
 // Duration is a time span, written as a number with a unit: 300ms, 5s, 1m30s.
@@ -124,5 +126,26 @@ func (r *Rate) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%s is not a rate; write a number and a time: 500/s or 30/m", quote(s))
 	}
 	*r = Rate(n / map[string]float64{"s": 1, "m": 60, "h": 3600}[unit])
+	return nil
+}
+
+// Percent is a share, written as 5% for 0.05.
+type Percent float64
+
+// String returns the share with its sign, for example 2.5%.
+func (p Percent) String() string { return strconv.FormatFloat(float64(p)*100, 'g', 12, 64) + "%" }
+
+// MarshalText writes the form that UnmarshalText reads.
+func (p Percent) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads a number and a percent sign.
+func (p *Percent) UnmarshalText(text []byte) error {
+	s := string(text)
+	number, _ := strings.CutSuffix(s, "%")
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || !percentForm.MatchString(strings.TrimPrefix(s, "-")) {
+		return fmt.Errorf("%s is not a share; write a number and a percent sign: 5%%", quote(s))
+	}
+	*p = Percent(n / 100)
 	return nil
 }

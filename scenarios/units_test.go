@@ -46,6 +46,11 @@ func TestUnits(t *testing.T) {
 		{"1e3/s", nil, "", reflect.TypeFor[Rate]()},
 		{"5/d", nil, "", reflect.TypeFor[Rate]()},
 		{"/s", nil, "", reflect.TypeFor[Rate]()},
+		{"5%", Percent(0.05), "5%", nil},
+		{"2.5%", Percent(0.025), "2.5%", nil},
+		{"-3%", Percent(-0.03), "-3%", nil},
+		{"0.05", nil, "", reflect.TypeFor[Percent]()},
+		{"5 %", nil, "", reflect.TypeFor[Percent]()},
 	}
 	for _, test := range tests {
 		typ := test.typ

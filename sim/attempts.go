@@ -101,7 +101,7 @@ func startForAttempts(ctx context.Context, p origin.Policy, c pki.Credentials, e
 			Policy: p, Credentials: c, Certificate: bypass.ServerCertificate, Group: bypass.Group, Tickets: true,
 			Response: origin.Response{Size: serverObject},
 		},
-		Weaker: true, PublicRoots: env.PublicRoots,
+		Weaker: true, Sides: true, PublicRoots: env.PublicRoots,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -120,11 +120,11 @@ const serverObject = 1 << 10
 // serverOrigin is a real server as attempts see it.
 type serverOrigin struct{ running *origin.Running }
 
-func (o serverOrigin) Address() netip.AddrPort    { return o.running.Address() }
-func (o serverOrigin) Side(string) netip.AddrPort { return netip.AddrPort{} }
+func (o serverOrigin) Address() netip.AddrPort         { return o.running.Address() }
+func (o serverOrigin) Side(name string) netip.AddrPort { return o.running.Side(name) }
 
-func (o serverOrigin) Reload(context.Context, origin.Policy, pki.Credentials) error {
-	return errors.New("a real server reads its policy at the start")
+func (o serverOrigin) Reload(ctx context.Context, p origin.Policy, c pki.Credentials) error {
+	return o.running.Reload(ctx, p, c)
 }
 
 func (o serverOrigin) Audit(ctx context.Context, peer netip.AddrPort) (origin.Entry, error) {

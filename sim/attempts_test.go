@@ -79,3 +79,33 @@ func noneOf(t *testing.T, name string, text []byte, secrets [][]byte) {
 		}
 	}
 }
+
+// TestAttemptsOnNginx makes the attempts for which nginx has a second host, a
+// side listener or a reload.
+func TestAttemptsOnNginx(t *testing.T) {
+	driver, _ := origin.DriverNamed("nginx")
+	if _, err := driver.Find(t.Context()); err != nil {
+		t.Skip(err)
+	}
+	starter := &originStarter{run: newTestRun(t, compileText(t, "version: 1\nname: h\nbypass: {cases: [A01]}\n")), experiment: "nginx"}
+	plan := bypass.Plan{
+		Cases:   []string{"A09", "A12", "A16", "B05", "B12", "C23", "D03", "D04", "D07", "D08", "D09", "D13"},
+		Servers: []string{"nginx"},
+	}
+	rows, err := bypass.Run(t.Context(), plan, starter.start, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := map[string]bool{}
+	for _, row := range rows {
+		if row.Skipped == "" {
+			ran[row.Case] = true
+		}
+		if !row.OK {
+			t.Errorf("not ok: %+v", row)
+		}
+	}
+	if len(ran) != len(plan.Cases) {
+		t.Errorf("ran %v of %v", ran, plan.Cases)
+	}
+}

@@ -23,6 +23,7 @@ const (
 	serverSeconds    = 0.1  // an origin with a policy of its own
 	attemptSeconds   = 0.02 // one row: two legitimate pulls and an attempt
 	preparingSeconds = 0.5  // certificates
+	requestSeconds   = 5e-5 // a request through cache and pool, one after another
 )
 
 // Compile resolves a scenario into a plan: arms, roles, policies, planned
@@ -36,6 +37,7 @@ func Compile(s *scenarios.Scenario) (*Plan, error) {
 		x.Line = c.line(&s.Experiments[i])
 		plan.Experiments = append(plan.Experiments, x)
 	}
+	c.traces(plan)
 	outline := c.outline(plan)
 	for i := range plan.Experiments {
 		x := &plan.Experiments[i]
@@ -79,10 +81,11 @@ func (c *compiler) experiment(e *scenarios.Experiment) Experiment {
 		x.Kind = Requests
 	}
 	c.link(e)
+	c.find(e)
 	c.arms(&x, e)
 	takeTurns(&x, e)
 	turns := float64(x.Trials * len(x.Arms))
-	if x.Kind == Handshakes {
+	if x.Kind == Handshakes && !x.distant() {
 		x.PlannedSeconds = c.servers.speedSeconds(x.Arms, c.speed)
 	}
 	x.PlannedSeconds += keySeconds(x.Arms) + (pairSeconds+x.Warmup)*turns + x.Seconds*float64(x.Trials)
@@ -107,8 +110,17 @@ func takeTurns(x *Experiment, e *scenarios.Experiment) {
 		}
 		return
 	}
+	if x.finds() {
+		find := e.Workload.Find
+		x.Block = time.Duration(find.Step).Seconds()
+		x.Seconds = float64(len(x.Arms)) * searchSeconds(find, x.Warmup)
+		return
+	}
 	x.Block = duration
 	x.Seconds = duration * float64(len(x.Arms))
+	if n := e.Workload.Requests + e.Workload.WarmupRequests; e.Workload.Requests > 0 {
+		x.Warmup, x.Seconds = 0, min(duration, requestSeconds*float64(n))*float64(len(x.Arms))
+	}
 	if x.distant() {
 		x.Seconds = x.distantSeconds()
 	}
@@ -152,7 +164,7 @@ func (c *compiler) arms(x *Experiment, e *scenarios.Experiment) {
 		x.Arms = append(x.Arms, arm)
 	}
 	c.server(base, x.Arms)
-	if e.Workload.Controls && !x.distant() { // controls are of CPU
+	if e.Workload.Controls && !x.distant() && !x.finds() { // controls are of CPU
 		x.Arms = withControls(x.Name, x.Arms)
 	}
 }

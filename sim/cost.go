@@ -25,6 +25,7 @@ func (r *run) costExperiment(ctx context.Context, x *Experiment) error {
 	}
 	if why := missingLink(x); why != "" {
 		r.skip(x, why)
+		r.result.Validity.Valid = false // it asked for the link by name
 		return nil
 	}
 	lab, err := newLab()
@@ -44,7 +45,7 @@ func (r *run) costExperiment(ctx context.Context, x *Experiment) error {
 	rounds := 0
 	for index := 1; index <= x.Trials && ctx.Err() == nil; index++ {
 		var trials []armTrial
-		for some := range slices.Chunk(x.Arms, x.together()) {
+		for _, some := range x.batches() {
 			part := *x
 			part.Arms = some
 			before := len(trials)
@@ -93,6 +94,13 @@ func (r *run) measure(ctx context.Context, x *Experiment, m measured, pairs []*p
 	}
 	if x.distant() && len(pairs) > 1 {
 		atOnce(ctx, x, pairs)
+		return 1
+	}
+	if x.finds() {
+		r.findRates(ctx, x, pairs, func(p *pair, step string) {
+			within := float64(slices.Index(pairs, p)) / float64(len(pairs))
+			r.progress(x, Progress{Arm: p.arm.Name, Arms: len(x.Arms), Trial: index, Trials: x.Trials, Step: step}, (float64(index-1)+within)/float64(x.Trials))
+		})
 		return 1
 	}
 	i := 0
@@ -172,7 +180,7 @@ func (r *run) collectArm(x *Experiment, c *collected, base *collected) error {
 			arm.Error = fmt.Sprintf("trial %d: %v", t.index, t.err)
 		}
 		arm.Trials = append(arm.Trials, results.Trial{
-			Index: t.index, Complete: t.err == nil, Metrics: trialMetrics(x, t, trialBase(base, i)),
+			Index: t.index, Complete: t.err == nil, Metrics: trialMetrics(x, t, trialBase(base, i)), Search: t.search,
 		})
 		if t.err != nil || t.edge == nil {
 			continue

@@ -23,6 +23,8 @@
 //     `openssl speed` of the same version gives once a run, or against none.
 //     Where CPU is planted on an arm, its workers burn it after each block,
 //     inside the block's window.
+//     Where the arms search for a rate (workload.find), each block has a rate of
+//     its own and answers with what it measured; the next rate depends on that.
 //  4. Workers record; only summaries cross the pipe, when a trial is drained.
 //     Both ends' connections are then reconciled.
 //  5. The trials become arms, pairs and validity of a results.Result, and the

@@ -24,7 +24,11 @@ type originEnd interface {
 // listens.
 func (r *run) startOrigin(ctx context.Context, start *Start) (originEnd, netip.AddrPort, error) {
 	if start.Arm.Settings.Origin.Server != builtin {
-		return startServer(ctx, start)
+		end, at, err := startServer(ctx, start, nil)
+		if err != nil {
+			return nil, at, err // a nil *serverEnd would be an origin
+		}
+		return end, at, nil
 	}
 	name := "the origin of " + start.Arm.Name
 	start.QUIC = start.Arm.overQUIC()

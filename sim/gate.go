@@ -11,11 +11,12 @@ import (
 	"github.com/originpull/originpull/scenarios"
 )
 
-// Versus joins two plans of one scenario into one in which every arm stands
-// twice, of base and of head, told apart by results.GateAxis. They then take
-// turns within every trial, block by block: no fairer way exists to compare
-// them. Expectations, claims and bypass experiments are left out, and so is
-// the double: the trials themselves tell the noise.
+// Versus joins two plans, of one scenario or of two with the same experiments
+// and arms, into one in which every arm stands twice, of base and of head, told
+// apart by results.GateAxis. They then take turns within every trial, block by
+// block: no fairer way exists to compare them. Expectations, claims and bypass
+// experiments are left out, and so is the double: the trials themselves tell
+// the noise. The seed is base's, so that both sides are asked the same.
 //
 // The error names everything that keeps them from being compared.
 func Versus(base, head *Plan) (*Plan, error) {
@@ -53,8 +54,11 @@ func Versus(base, head *Plan) (*Plan, error) {
 func versus(base, head *Experiment) (Experiment, error) {
 	x := *base
 	x.Expect, x.Claims, x.Arms, x.Pairs = nil, nil, nil, 0
-	if base.Kind != head.Kind || base.Interleaved != head.Interleaved || base.Block != head.Block {
-		return x, errors.New("its workload differs between base and head: mode and block must be the same")
+	if base.Kind != head.Kind || base.Interleaved != head.Interleaved || base.Block != head.Block || base.Warmup != head.Warmup {
+		return x, errors.New("its workload differs between base and head: mode, warm-up and block must be the same")
+	}
+	if base.finds() {
+		return x, errors.New("it searches for a rate, and a gate measures both sides at the same one: remove workload.find and write workload.arrivals.rate")
 	}
 	for i := range base.Arms {
 		b := &base.Arms[i]

@@ -183,6 +183,11 @@ func originConfig(s *Start) origin.Config {
 			Status: o.Response.Status, CacheControl: o.Response.CacheControl,
 		},
 	}
+	cfg.Response.Uncacheable = 1 - o.Response.Cacheable
+	cfg.Response.Sizes = origin.Sizes{Median: int64(o.Response.Sizes.Median), P90: int64(o.Response.Sizes.P90), Max: int64(o.Response.Sizes.Max)}
+	for _, l := range o.Response.Lifetimes {
+		cfg.Response.Lifetimes = append(cfg.Response.Lifetimes, origin.Lifetime{Share: l.Share, MaxAge: time.Duration(l.MaxAge)})
+	}
 	cfg.Timeouts.Idle = time.Duration(o.IdleTimeout)
 	if method := s.Arm.Settings.Workload.Method; method != "" && method != http.MethodGet && method != http.MethodHead {
 		cfg.Methods = []string{method}
@@ -223,7 +228,7 @@ func edgeConfig(s *Start) (edge.Config, error) {
 	cfg := edge.Config{
 		Host: originHost,
 		Pool: poolConfig(&e), Behaviour: behaviour(&e),
-		Cache:  cache.Config{Capacity: int64(e.Cache.Capacity)},
+		Cache:  cacheConfig(&e.Cache, e.Cache.Capacity),
 		Target: pool.Target{Address: s.Origin, Dialer: wire.Dialer{Source: s.Source}, Protocol: pool.Protocol(e.Protocol), Early: e.TLS.Early},
 	}
 	if s.Arm.Policy.Uses(origin.Header) {
@@ -265,9 +270,18 @@ func layout(s *Start) (edge.Layout, error) {
 	at.Topology = topology(&e)
 	l := edge.Layout{Edge: at, Pops: e.Pops.Count, Seed: s.Seed}
 	if e.Shield.Enabled {
-		l.Shield = &edge.Shield{Cache: cache.Config{Capacity: int64(e.Shield.Capacity)}}
+		l.Shield = &edge.Shield{Cache: cacheConfig(&e.Cache, e.Shield.Capacity), Ageless: !e.Shield.Age}
 	}
 	return l, nil
+}
+
+// cacheConfig is a cache of the edge: all tiers go by the same settings, each
+// with a capacity of its own.
+func cacheConfig(c *scenarios.Cache, capacity scenarios.ByteSize) cache.Config {
+	return cache.Config{
+		Capacity: int64(capacity), MaxObject: int64(c.MaxObject), Policy: c.Policy,
+		Heuristic: c.Heuristic, Negative: time.Duration(c.Negative), StaleIfError: time.Duration(c.StaleIfError),
+	}
 }
 
 // topology is one point of presence.

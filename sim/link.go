@@ -63,17 +63,21 @@ type LinkSummary struct {
 	Realised time.Duration `json:"realised"` // measured before the first block
 	LateP50  time.Duration `json:"lateP50"`  // of packets, in the worst block
 	LateP99  time.Duration `json:"lateP99"`
-	Packets  int64         `json:"packets"`
-	Lost     int64         `json:"lost"`
-	Overflow int64         `json:"overflow"`
-	Reasons  []string      `json:"reasons,omitempty"` // why latency is not valid
-	Warnings []string      `json:"warnings,omitempty"`
+	// Congestion names TCP's congestion control, of both ends where they differ;
+	// "" where the link's streams have none.
+	Congestion string   `json:"congestion,omitempty"`
+	Packets    int64    `json:"packets"`
+	Lost       int64    `json:"lost"`
+	Overflow   int64    `json:"overflow"`
+	Reasons    []string `json:"reasons,omitempty"` // why latency is not valid
+	Warnings   []string `json:"warnings,omitempty"`
 }
 
 // add takes in one block.
 func (s *LinkSummary) add(stats wire.LinkStats, trust wire.Trust) {
 	s.LateP50, s.LateP99 = max(s.LateP50, stats.LatenessP50), max(s.LateP99, stats.LatenessP99)
 	s.Packets += stats.Packets
+	s.Congestion = stats.Congestion
 	s.Lost += stats.Lost
 	s.Overflow += stats.Overflowed
 	s.Reasons = append(s.Reasons, trust.Reasons...)
@@ -99,6 +103,7 @@ func (r *run) startHop(ctx context.Context, p *pair, start *Start, credentials c
 	far.QUIC = p.arm.overQUIC()
 	near := *start
 	near.Credentials, near.Certificate, near.Audit, near.Far = credentials.edge, "", "", &far
+	near.Trace = r.plan.packedTrace(p.arm)
 	p.origin, p.trial.noCPU = &hopEnd{}, errDistant
 	if p.edge, err = r.cfg.startProcess(RoleHop, "the hop of "+p.arm.Name, append(workerEnv(), "GOMAXPROCS="+hopProcs)); err != nil {
 		return err
@@ -110,20 +115,40 @@ func (r *run) startHop(ctx context.Context, p *pair, start *Start, credentials c
 // What an experiment on a link takes.
 const (
 	togetherHandshakes = 4 // arms at once: they wait for most of the time, and nobody reads CPU
+	lateHandshakes     = 4 // blocks that are measured again where the link was late
+	lateRequests       = 2 // the same of long blocks
 	leastTurns         = 6 // round trips that a block holds at the least, for each of a connection's
 	mostTurns          = 5 // round trips from TCP connect to the first byte: TLS 1.2 with a chain beyond the initial window
 	calibrationTurns   = 4 // of two each, and most often of one calibration
 )
 
-// together is how many arms of the experiment are measured at once.
-func (x *Experiment) together() int {
-	switch {
-	case !x.distant():
-		return len(x.Arms)
-	case x.Kind == Handshakes:
-		return togetherHandshakes
+// aloneBelow is the distance below which an arm is measured alone: what others
+// do meanwhile makes its packets late by more than it can bear.
+const aloneBelow = 40 * time.Millisecond
+
+// lateBlocks is how many blocks of the arm are measured again where the link
+// was late.
+func (a *Arm) lateBlocks() int {
+	if a.Settings.Workload.Mode == string(Handshakes) {
+		return lateHandshakes
 	}
-	return 1
+	return lateRequests
+}
+
+// batches are the arms of the experiment, in order, as they are measured at
+// once.
+func (x *Experiment) batches() (all [][]Arm) {
+	if !x.distant() {
+		return [][]Arm{x.Arms}
+	}
+	for i := 0; i < len(x.Arms); i += len(all[len(all)-1]) {
+		n := 1
+		for x.Kind == Handshakes && n < togetherHandshakes && i+n < len(x.Arms) && x.Arms[i].farthest() >= aloneBelow && x.Arms[i+n].farthest() >= aloneBelow {
+			n++
+		}
+		all = append(all, x.Arms[i:i+n])
+	}
+	return all
 }
 
 // blockOf is the length of an arm's block, in seconds: one that a distance
@@ -141,7 +166,7 @@ func (a *Arm) farthest() time.Duration { return slices.Max(a.Settings.Distances(
 // distantSeconds is what the blocks of one trial take where arms have a
 // distance: those measured together take as long as the longest of them.
 func (x *Experiment) distantSeconds() (total float64) {
-	for some := range slices.Chunk(x.Arms, x.together()) {
+	for _, some := range x.batches() {
 		longest := 0.0
 		for i := range some {
 			rtt := some[i].farthest().Seconds()
@@ -194,8 +219,11 @@ func (c *compiler) link(e *scenarios.Experiment) {
 		if kind, known := wire.KindOf(cell.Link.Kind); known && !kind.Packets && cell.Edge.Protocol == string(pool.H3) {
 			problem(cell, "link.kind", "a "+kind.Name+" link carries no datagrams: h3 needs direct, netstack or tun")
 		}
-		if cell.Origin.Server != builtin {
-			problem(cell, "origin.server", cell.Origin.Server+" cannot be put behind a link: use server: builtin, or link.kind: direct")
+		if kind, _ := wire.KindOf(cell.Link.Kind); cell.Origin.Server != builtin && !kind.Servers {
+			server := cell.Origin.Server
+			problem(cell, "origin.server", server+" speaks the kernel's TCP, which a "+cell.Link.Kind+" link has not: use link.kind: tun, or server: builtin")
+		} else if cell.Origin.Server != builtin && len(cell.Edge.Pops.Named) > 1 {
+			problem(cell, "origin.server", cell.Origin.Server+" is at the end of one link, and points of presence with distances of their own have one each: use server: builtin, or a number of edge.pops")
 		}
 		for path, planted := range map[string]float64{"edge.plant.cpu": cell.Edge.Plant.CPU, "origin.plant.cpu": cell.Origin.Plant.CPU} {
 			if planted > 0 {
@@ -215,8 +243,28 @@ func missingLink(x *Experiment) string {
 			continue
 		}
 		if err := kind.Available(); err != nil {
-			return fmt.Sprintf("this machine has no %s link (%v): use netstack, which needs no privilege", name, err)
+			instead := "use netstack, which needs no privilege"
+			if x.Arms[i].Settings.Origin.Server != builtin {
+				instead += ", and server: builtin"
+			}
+			return fmt.Sprintf("this machine has no %s link (%v): %s", name, err, instead)
 		}
 	}
 	return ""
+}
+
+// NotHere says of each experiment that this machine cannot run why that is: a
+// server or a kind of link that it lacks. None of these is a problem of the
+// scenario.
+func NotHere(ctx context.Context, plan *Plan) (why []string) {
+	servers := found{}
+	for i := range plan.Experiments {
+		x := &plan.Experiments[i]
+		for _, reason := range []string{servers.missing(ctx, x), missingLink(x)} {
+			if reason != "" {
+				why = append(why, x.Name+" would not be run here: "+reason)
+			}
+		}
+	}
+	return why
 }

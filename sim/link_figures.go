@@ -50,6 +50,9 @@ func (r *run) linkFigures(c *collected, arm *results.Arm) error {
 		label += ", " + link.Rate.String()
 	}
 	arm.Labels[results.LabelLink] = label
+	if links[0].Congestion != "" {
+		arm.Labels[results.LabelCongestion] = links[0].Congestion
+	}
 	for _, rtts := range []string{results.MetricHandshakeRTTs, results.MetricFirstByteRTTs} {
 		delete(arm.Metrics, rtts) // turns
 	}
@@ -120,7 +123,7 @@ func (c *collected) links() []LinkSummary {
 
 // join adds another trial of the same link.
 func (s *LinkSummary) join(t *LinkSummary) {
-	s.Kind, s.Nominal = t.Kind, t.Nominal
+	s.Kind, s.Nominal, s.Congestion = t.Kind, t.Nominal, t.Congestion
 	s.Realised += t.Realised
 	s.LateP50, s.LateP99 = max(s.LateP50, t.LateP50), max(s.LateP99, t.LateP99)
 	s.Packets, s.Lost, s.Overflow = s.Packets+t.Packets, s.Lost+t.Lost, s.Overflow+t.Overflow
@@ -137,6 +140,10 @@ func (r *run) judgeLinks(x *Experiment, arms []collected) {
 			name := arms[i].arm.Name
 			if len(s.Reasons) > 0 && !slices.Contains(late, name) {
 				late = append(late, name)
+				if r.result.Validity.Links == nil {
+					r.result.Validity.Links = map[string]string{}
+				}
+				r.result.Validity.Links[name] = s.Reasons[0]
 				first[false] = cmp.Or(first[false], name+": "+s.Reasons[0])
 			}
 			if len(s.Warnings) > 0 && !slices.Contains(fine, name) {
@@ -146,12 +153,32 @@ func (r *run) judgeLinks(x *Experiment, arms []collected) {
 		}
 	}
 	v := &r.result.Validity
+	r.again(x, arms)
 	if len(late) > 0 {
 		v.Valid = false
 		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: the link cannot be trusted in %d of %d arms, and latency of the run is not valid; the first is %s", x.Name, len(late), len(arms), first[false]))
 	}
 	if len(fine) > 0 {
-		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: in %d of %d arms; the first is %s", x.Name, len(fine), len(arms), first[true]))
+		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: a doubt in %d of %d arms; the first is %s", x.Name, len(fine), len(arms), first[true]))
+	}
+}
+
+// again tells of blocks that were measured again. What they found first is
+// gone: neither count nor time of it is in the result.
+func (r *run) again(x *Experiment, arms []collected) {
+	blocks, of := 0, 0
+	for i := range arms {
+		n := 0
+		for j := range arms[i].trials {
+			n += arms[i].trials[j].again
+		}
+		if n > 0 {
+			blocks, of = blocks+n, of+1
+		}
+	}
+	if blocks > 0 {
+		v := &r.result.Validity
+		v.Warnings = append(v.Warnings, fmt.Sprintf("%s: the link was late, and %d blocks of %d of %d arms were measured again in place of what they had found: the machine was busy with something else", x.Name, blocks, of, len(arms)))
 	}
 }
 

@@ -1,13 +1,19 @@
 package sim
 
 import (
+	"context"
 	"errors"
+	"io"
+	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/originpull/originpull/results"
 	"github.com/originpull/originpull/scenarios"
+	"github.com/originpull/originpull/wire"
 )
 
 // TestHopIsMeasuredInRoundTrips runs every protocol over a distance. A busy
@@ -110,6 +116,10 @@ experiments:
   - name: c
     link: {kind: direct, rtt: 50ms, mtu: 1500}
     edge: {plant: {cpu: 0.5}}
+  - name: d
+    link: {kind: tun}
+    origin: {server: nginx}
+    edge: {pops: [{name: near, rtt: 10ms}, {name: far, rtt: 60ms}]}
 `)})
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +133,8 @@ experiments:
 		"x.yaml:6: experiments[0].link.mtu: 100 bytes are not between 1280 and 65535",
 		"x.yaml:5: experiments[0].link.kind: a model link carries no datagrams: h3 needs direct, netstack or tun",
 		"x.yaml:12: experiments[1].compare[0].values[1]: a model link has none: use netstack or tun",
-		"x.yaml:15: experiments[1].compare[1].values[0].set.origin.server: nginx cannot be put behind a link: use server: builtin, or link.kind: direct",
+		"x.yaml:15: experiments[1].compare[1].values[0].set.origin.server: nginx speaks the kernel's TCP, which a model link has not: use link.kind: tun, or server: builtin",
+		"x.yaml:21: experiments[3].origin.server: nginx is at the end of one link, and points of presence with distances of their own have one each: use server: builtin, or a number of edge.pops",
 		"x.yaml:17: experiments[2].link.rtt: a direct link has none: use netstack or model or tun",
 	} {
 		if !slices.ContainsFunc(problems, func(p scenarios.Problem) bool { return p.Error() == want }) {
@@ -151,8 +162,9 @@ compare: [{axis: link.rtt, values: [10ms, 100ms, 200ms, 400ms, 20ms]}]
 	if want := []float64{1, 3, 6, 12, 1}; !slices.Equal(lengths, want) {
 		t.Errorf("blocks of %v, want %v", lengths, want)
 	}
-	// Four together: the longest of them has 15 round trips more than its block.
-	if want := 12 + 0.4*15 + 1 + 0.02*15; x.Seconds < want-1e-9 || x.Seconds > want+1e-9 {
+	// Short ones alone, the others together: the longest of them has 15 round
+	// trips more than its block.
+	if want := 1 + 0.01*15 + 12 + 0.4*15 + 1 + 0.02*15; x.Seconds < want-1e-9 || x.Seconds > want+1e-9 {
 		t.Errorf("%v seconds, want %v", x.Seconds, want)
 	}
 }
@@ -183,5 +195,164 @@ workload: {duration: 1s, warmup: 20ms, objects: {model: one}}
 	}
 	if _, have := a.Metrics[results.MetricLinkRealised]; have {
 		t.Error("there are two links, and one figure of them")
+	}
+}
+
+// TestLateBlocksAreMeasuredAgain: what a block found on a link that was late is
+// gone, so many times and no more; the arms say so, and the run.
+func TestLateBlocksAreMeasuredAgain(t *testing.T) {
+	for _, test := range []struct {
+		late  int // blocks
+		again int
+		valid bool
+	}{{0, 0, true}, {2, 2, true}, {lateHandshakes, lateHandshakes, true}, {lateHandshakes + 1, lateHandshakes, false}} {
+		blocks := 0
+		p := lateHop(t, func(b Block) string {
+			if b.Discard {
+				t.Errorf("warm-up was asked of")
+			}
+			if blocks++; b.Again != (blocks > 1) {
+				t.Errorf("block %d: %+v", blocks, b)
+			}
+			if blocks <= test.late {
+				return "late"
+			}
+			return ""
+		})
+		p.block(t.Context(), Block{Seconds: 0.001})
+		if p.trial.err != nil || p.trial.again != test.again || blocks != test.again+1 {
+			t.Errorf("%d late: %v, %d again, %d blocks", test.late, p.trial.err, p.trial.again, blocks)
+		}
+	}
+}
+
+// lateHop is a pair on a distance whose worker says of each block what late
+// returns.
+func lateHop(t *testing.T, late func(Block) string) *pair {
+	t.Helper()
+	commands, in := io.Pipe()
+	p := &process{name: "a hop", in: in, answers: make(chan Answer)}
+	var worker sync.WaitGroup
+	worker.Go(func() {
+		for lines := newLineReader(commands); ; {
+			var c Command
+			if err := lines.next(&c); err != nil {
+				return
+			}
+			p.answers <- Answer{Type: msgBlockDone, Done: &BlockDone{Count: 1, Late: late(*c.Block)}}
+		}
+	})
+	t.Cleanup(func() {
+		if err := in.Close(); err != nil {
+			t.Error(err)
+		}
+		worker.Wait()
+	})
+	var arm Arm
+	arm.Settings.Link.Kind, arm.Settings.Workload.Mode = "netstack", string(Handshakes)
+	return &pair{arm: &arm, edge: p, origin: &hopEnd{}}
+}
+
+// TestAgainForgets: what stands is the last block, at both ends of the figures.
+func TestAgainForgets(t *testing.T) {
+	plan := compileText(t, `
+version: 1
+link: {rtt: 5ms}
+workload: {mode: handshakes, duration: 20ms}
+`)
+	r, x := newTestRun(t, plan), &plan.Experiments[0]
+	lab, err := newLab()
+	if err != nil {
+		t.Fatal(err)
+	}
+	trials := r.trial(t.Context(), x, 1, lab, func(ctx context.Context, pairs []*pair) {
+		p := pairs[0]
+		first, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &Block{Seconds: 0.3}}, 1)
+		if err != nil || first.Done.Count == 0 {
+			t.Fatalf("%+v, %v", first, err)
+		}
+		second, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &Block{Seconds: 0.02, Again: true}}, 1)
+		if err != nil || second.Done.Count == 0 || second.Done.Count >= first.Done.Count {
+			t.Fatalf("%+v after %+v, %v", second.Done, first.Done, err)
+		}
+		p.costs = append(p.costs, blockCost{count: second.Done.Count})
+	})
+	got := trials[0]
+	if got.err != nil {
+		t.Fatal(got.err)
+	}
+	if n := got.edge.Summary.Counts[countRequests]; n != got.blocks[0].count {
+		t.Errorf("%d requests are recorded, %d were in the block that stands", n, got.blocks[0].count)
+	}
+	if made := got.edge.Total.Pool.Connects; made <= got.blocks[0].count || made != got.origin.Ended() {
+		t.Errorf("%d connections were made, %d ended", made, got.origin.Ended())
+	}
+	// About a dozen packets a connection, were all of them the second block's.
+	if packets := got.links[0].Packets; packets == 0 || packets > 30*got.blocks[0].count {
+		t.Errorf("%d packets for %d connections", packets, got.blocks[0].count)
+	}
+}
+
+// TestBatches: short distances are measured alone, longer ones together.
+func TestBatches(t *testing.T) {
+	x := &Experiment{Kind: Handshakes}
+	for _, rtt := range []time.Duration{10, 50, 50, 20, 50, 50, 50, 50, 150, 0} {
+		var a Arm
+		a.Settings.Link.Kind, a.Settings.Link.RTT = "netstack", scenarios.Duration(rtt*time.Millisecond)
+		x.Arms = append(x.Arms, a)
+	}
+	sizes := func() (n []int) {
+		for _, b := range x.batches() {
+			n = append(n, len(b))
+		}
+		return n
+	}
+	if got, want := sizes(), []int{1, 2, 1, 4, 1, 1}; !slices.Equal(got, want) {
+		t.Errorf("handshakes in batches of %v, want %v", got, want)
+	}
+	x.Kind = Requests
+	if got := sizes(); len(got) != len(x.Arms) {
+		t.Errorf("requests in batches of %v", got)
+	}
+}
+
+// TestLateLinksVoidTheirArms: which, why, and how often others were measured
+// again stands in the result.
+func TestLateLinksVoidTheirArms(t *testing.T) {
+	arm := func(name string, again int, link LinkSummary) collected {
+		return collected{arm: &Arm{Name: name}, trials: []armTrial{{again: again, links: []LinkSummary{link}}}}
+	}
+	r := &run{result: &results.Result{Validity: results.Validity{Valid: true}}}
+	r.judgeLinks(&Experiment{Name: "x"}, []collected{
+		arm("x/a", 0, LinkSummary{}),
+		arm("x/b", 2, LinkSummary{}),
+		arm("x/c", 4, LinkSummary{Reasons: []string{"it was late", "and busy"}}),
+		arm("x/d", 0, LinkSummary{Warnings: []string{"it is short"}}),
+	})
+	want := results.Validity{
+		Links: map[string]string{"x/c": "it was late"},
+		Warnings: []string{
+			"x: the link was late, and 6 blocks of 2 of 4 arms were measured again in place of what they had found: the machine was busy with something else",
+			"x: the link cannot be trusted in 1 of 4 arms, and latency of the run is not valid; the first is x/c: it was late",
+			"x: a doubt in 1 of 4 arms; the first is x/d: it is short",
+		},
+	}
+	if !reflect.DeepEqual(r.result.Validity, want) {
+		t.Errorf("%+v\nwant %+v", r.result.Validity, want)
+	}
+}
+
+// TestLackingLinkIsNeverPassed: an experiment on a kind that is not here is not
+// run, says what to use, and the run is not valid.
+func TestLackingLinkIsNeverPassed(t *testing.T) {
+	tun, _ := wire.KindOf("tun")
+	if tun.Available() == nil {
+		t.Skip("this machine has every kind of link")
+	}
+	plan := compileText(t, "version: 1\nname: far\nlink: {kind: tun, rtt: 50ms}\nworkload: {mode: handshakes}\n")
+	result := mustRun(t, plan)
+	why := NotHere(t.Context(), plan)
+	if len(why) != 1 || !strings.Contains(why[0], "use netstack") || result.Validity.Valid || result.Conclude() != results.Inconclusive {
+		t.Errorf("%q, %+v, %s", why, result.Validity, result.Conclude())
 	}
 }

@@ -21,7 +21,7 @@ type Check struct {
 // Examine looks at what runs need of this machine. It takes about a second,
 // most of it to see how late the timer is and what a distance costs.
 func Examine(ctx context.Context) []Check {
-	return append([]Check{checkProcessors(), checkCPUClocks(), checkSources(ctx), checkTimer(ctx)}, checkLinks(ctx)...)
+	return append([]Check{checkProcessors(), checkCPUClocks(), checkSources(ctx), checkTimer(ctx), checkValgrind()}, checkLinks(ctx)...)
 }
 
 func checkProcessors() Check {
@@ -60,6 +60,13 @@ func checkSources(ctx context.Context) Check {
 	}
 	c.OK, c.Detail = true, "edges and attackers can have addresses of their own"
 	return c
+}
+
+func checkValgrind() Check {
+	if err := CanCountInstructions(); err != nil {
+		return Check{Name: "instructions", Detail: err.Error() + ": gate --instructions needs it, nothing else does"}
+	}
+	return Check{Name: "instructions", OK: true, Detail: "valgrind can count them, for gate --instructions"}
 }
 
 // How the timer is tried, and what a generator can live with.

@@ -13,7 +13,7 @@ func TestExamine(t *testing.T) {
 			t.Errorf("check %+v", c)
 		}
 	}
-	if len(names) != 6 || !names["link netstack"] || !names["link tun"] {
-		t.Errorf("%d checks, want 6: %v", len(names), names)
+	if len(names) != 9 || !names["instructions"] || !names["link netstack"] || !names["link tun"] {
+		t.Errorf("%d checks, want 9: %v", len(names), names)
 	}
 }

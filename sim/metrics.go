@@ -20,6 +20,9 @@ func trialMetrics(x *Experiment, t *armTrial, base *armTrial) map[string]float64
 		}
 	}
 	trialPercentiles(m, t)
+	if t.search != nil && t.search.Kept > 0 {
+		m[results.MetricCapacity] = t.search.Kept
+	}
 	edgeCPU, originCPU := perUnit(t.blocks)
 	if t.noCPU != nil || len(edgeCPU) == 0 || base == nil { // no CPU figure without its controls
 		return m
@@ -134,6 +137,11 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 	counts := countMetrics(x, c.merged.Counts, cached)
 	if x.Kind == Requests {
 		predictReuse(c.arm, counts["origin.requests"]/(x.Block*float64(good)), counts)
+		held := cacheHeld(c.arm, c.trials)
+		cacheMetrics(held, counts)
+		if span := time.Duration(c.merged.Counts[countSpan]).Seconds(); span > 0 {
+			predictCache(x, c.arm, held, counts["requests.count"]/span, counts)
+		}
 		arm.Metrics["pool.count"] = results.NewValue("pool.count", float64(len(poolShares(c.arm))), good)
 	}
 	for name, v := range counts {
@@ -159,7 +167,34 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 			arm.Metrics["rate.achieved"] = results.NewValue("rate.achieved", achieved, good)
 		}
 	}
+	capacityMetric(arm)
 	return histogramMetrics(c, arm)
+}
+
+// capacityMetric is the median of what the trials' searches came to. Its
+// interval reaches from the lowest rate that was the highest kept to the highest
+// that was not, and is absent where a search tells a lower bound only.
+func capacityMetric(arm *results.Arm) {
+	var kept []float64
+	broken, open := 0.0, false
+	for _, t := range arm.Trials {
+		if t.Search == nil || !t.Complete {
+			continue
+		}
+		if t.Search.Kept > 0 {
+			kept = append(kept, t.Search.Kept)
+		}
+		broken = max(broken, t.Search.Broken)
+		open = open || t.Search.AtLeast() || t.Search.Kept == 0
+	}
+	if len(kept) == 0 {
+		return
+	}
+	v := results.NewValue(results.MetricCapacity, median(kept), len(kept))
+	if !open {
+		v = v.Within(slices.Min(kept), broken)
+	}
+	arm.Metrics[results.MetricCapacity] = v
 }
 
 // histogramMetrics adds the percentiles of every histogram that has metrics.
@@ -198,6 +233,7 @@ func (r *run) armLabels(c *collected) map[string]string {
 	}
 	labels := map[string]string{results.LabelServer: o.Server, results.LabelServerVersion: version}
 	c.arm.labelPlant(labels)
+	r.labelArrivals(c.arm, labels)
 	if pool := c.arm.Settings.Edge.Pool; pool.Reuse {
 		labels[results.LabelIdleTimeout] = pool.IdleTimeout.String()
 	}

@@ -27,7 +27,7 @@ func newObjects(o scenarios.Objects, seed uint64) (*objects, error) {
 	case "mix":
 		return mixObjects(o.Hits, seed), nil
 	case "zipf":
-		return zipfObjects(o.Alpha, o.Count, seed), nil
+		return withOneHits(zipfObjects(o.Alpha, o.Count, seed), o, seed), nil
 	case "trace":
 		keys, err := scenarios.TraceKeys(o.Trace)
 		if err != nil {
@@ -52,6 +52,23 @@ func zipfObjects(alpha float64, count int, seed uint64) *objects {
 	return &objects{next: func() uint32 {
 		u := random.Float64() * sum
 		return uint32(min(sort.SearchFloat64s(cumulative, u), count-1))
+	}}
+}
+
+// withOneHits asks in the place of a share of the requests for objects that
+// nobody asks for again, numbered from beyond the others.
+func withOneHits(popular *objects, o scenarios.Objects, seed uint64) *objects {
+	if o.OneHit == 0 {
+		return popular
+	}
+	random := rand.New(rand.NewPCG(seed, 0xa0761d6478bd642f))
+	fresh := uint32(o.Count)
+	return &objects{next: func() uint32 {
+		if random.Float64() >= o.OneHit {
+			return popular.next()
+		}
+		fresh++
+		return fresh
 	}}
 }
 

@@ -11,6 +11,7 @@ func TestObjectsRepeat(t *testing.T) {
 	for _, o := range []scenarios.Objects{
 		{Model: "one"},
 		{Model: "zipf", Alpha: 0.9, Count: 1000},
+		{Model: "zipf", Alpha: 0.9, Count: 1000, OneHit: 0.3},
 		{Model: "mix", Hits: 0.8},
 		{Model: "trace", Trace: "web07"},
 	} {
@@ -84,5 +85,28 @@ func TestMix(t *testing.T) {
 	}
 	if got := n - seen[0]; len(seen)-1 != got {
 		t.Errorf("%d other objects in %d requests", len(seen)-1, got)
+	}
+}
+
+func TestOneHits(t *testing.T) {
+	o, err := newObjects(scenarios.Objects{Model: "zipf", Alpha: 0.9, Count: 100, OneHit: 0.3}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 100_000
+	once, last := 0, uint32(100)
+	for range n {
+		if key := o.next(); key > 100 {
+			if key != last+1 {
+				t.Fatalf("object %d after %d", key, last)
+			}
+			last = key
+			once++
+		} else if key == 100 {
+			t.Fatal("object 100 is one of 100 counted from 0")
+		}
+	}
+	if share := float64(once) / n; math.Abs(share-0.3) > 0.005 {
+		t.Errorf("%.4f of the requests are for objects asked for once, want 0.3", share)
 	}
 }

@@ -31,7 +31,7 @@ func NewPacer(arrivals scenarios.Arrivals, seed uint64) (Pacer, error) {
 	switch arrivals.Model {
 	case "constant":
 		return &constantPacer{interval: float64(time.Second) / rate}, nil
-	case "poisson":
+	case "poisson", "trace": // an embedded trace has no times
 		return &poissonPacer{rate: rate, random: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15))}, nil
 	}
 	return nil, fmt.Errorf("arrivals %q have no schedule", arrivals.Model)

@@ -45,6 +45,7 @@ type Plan struct {
 	Digest         string                 `json:"digest"`
 	Seed           uint64                 `json:"seed"`
 	Experiments    []Experiment           `json:"experiments"`
+	Traces         map[string]*TracePlan  `json:"traces,omitempty"` // of the user's own, by the name that workload.objects.trace has in arms
 	Expect         []string               `json:"expect,omitempty"`
 	Claims         []Claim                `json:"claims,omitempty"`
 	Gate           []results.GateRuleText `json:"gate,omitempty"`

@@ -63,13 +63,18 @@ type Start struct {
 	QUIC        bool            `json:"quic,omitempty"`        // an origin serves HTTP/3 too, on the UDP port of the same number
 	Origin      netip.AddrPort  `json:"origin"`                // where an edge pulls from
 	Source      netip.Addr      `json:"source"`                // the address an edge dials from
+	Trace       []byte          `json:"trace,omitempty"`       // of the user's own, packed, to an edge
 	Far         *Start          `json:"far,omitempty"`         // the origin's part, to a worker that is both ends
 }
 
 // Block grants a worker the machine for a while.
 type Block struct {
 	Seconds float64 `json:"seconds"`
+	Count   int64   `json:"count,omitempty"`   // so many, however long they take; 0: go by Seconds
 	Discard bool    `json:"discard,omitempty"` // warm-up: nothing of it is recorded
+	Rate    float64 `json:"rate,omitempty"`    // of its arrivals, per second, in place of the arm's; 0: the arm's
+	Report  bool    `json:"report,omitempty"`  // the answer has a summary of this block alone
+	Again   bool    `json:"again,omitempty"`   // what was recorded so far counts for nothing: the block stands in its place
 }
 
 // Plant tells a worker to burn its arm's plant for the CPU that it used since
@@ -106,6 +111,10 @@ type BlockDone struct {
 	// the edge.
 	Generator float64 `json:"generator,omitempty"`
 	Error     string  `json:"error,omitempty"`
+	// Summary is of this block alone, where that was asked for.
+	Summary *results.Summary `json:"summary,omitempty"`
+	// Late is why the link's time in this block cannot be believed; "" is that it can.
+	Late string `json:"late,omitempty"`
 }
 
 // EdgeSummary is everything an edge worker recorded.

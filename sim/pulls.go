@@ -35,6 +35,8 @@ type pullRecorder struct {
 	block   window
 	seen    map[string]string // what was really negotiated
 	wrong   error             // the first negotiation that the arm did not ask for
+	began   time.Time         // of the block
+	noticed time.Time         // when a viewer of the block was first told that a pull failed; zero: none was
 }
 
 func newPullRecorder(arm Arm) *pullRecorder {
@@ -45,7 +47,7 @@ func newPullRecorder(arm Arm) *pullRecorder {
 func (r *pullRecorder) begin(b Block, at window) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.discard, r.done, r.block = b.Discard, BlockDone{}, at
+	r.discard, r.done, r.block, r.began, r.noticed = b.Discard, BlockDone{}, at, time.Now(), time.Time{}
 }
 
 // spent adds a block's span to what rates are taken over.
@@ -63,7 +65,21 @@ func (r *pullRecorder) spent(span time.Duration) {
 func (r *pullRecorder) end() (BlockDone, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if after := time.Duration(r.arm.Settings.Origin.RefusesAfter); after > 0 && !r.discard && !r.noticed.IsZero() {
+		b := r.results.Begin()
+		b.Exact(exactHidden, (r.noticed.Sub(r.began) - after).Milliseconds())
+		b.End()
+	}
 	return r.done, r.wrong
+}
+
+// notice keeps when the first viewer was told of a failure.
+func (r *pullRecorder) notice(at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.noticed.IsZero() || at.Before(r.noticed) {
+		r.noticed = at
+	}
 }
 
 // saw notes what was really used.
@@ -129,6 +145,7 @@ func (r *pullRecorder) record(p pulled) {
 	}
 	if failure != nil {
 		b.Add(countFailed, 1)
+		r.notice(p.end)
 	} else {
 		b.Time(timeLatency, p.end.Sub(p.due))
 		b.Time(timeService, p.end.Sub(p.sent))
@@ -331,6 +348,8 @@ const (
 	countSpan         = "rate.span"          // nanoseconds of blocks
 	countLateDue      = "rate.late.due"      // arrivals due in the second half of their block
 	countLateAnswered = "rate.late.answered" // answers, failures too, in that half
+
+	exactHidden = "failure.hidden" // milliseconds from the origin's refusal to the first viewer who was told
 
 	timeLatency   = "latency"
 	timeService   = "service"

@@ -31,6 +31,7 @@ type Progress struct {
 	Experiment         string
 	Arm                string // "" while no single arm is measured
 	Arms               int    // how many take turns; 0 in a bypass experiment
+	Step               string // of a search: the rate under way, or what came of the last; "" elsewhere
 	Trial, Trials      int    // 1-based; rows of the matrix in a bypass experiment
 	Elapsed, Remaining time.Duration
 }

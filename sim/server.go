@@ -10,6 +10,7 @@ import (
 	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/origin"
 	"github.com/originpull/originpull/pki"
+	"github.com/originpull/originpull/wire"
 )
 
 // builtin is the server of the built-in origin; any other is a driver's.
@@ -23,15 +24,18 @@ type serverEnd struct {
 	quic    bool // the arm's connections are QUIC's
 }
 
-// startServer starts the real server that an arm asks for. The baseline is a
-// plaintext listener of the same server with the same content.
-func startServer(ctx context.Context, start *Start) (originEnd, netip.AddrPort, error) {
+// startServer starts the real server that an arm asks for, behind a link where
+// there is ground for it. The baseline is a plaintext listener of the same
+// server with the same content.
+func startServer(ctx context.Context, start *Start, ground *wire.Ground) (*serverEnd, netip.AddrPort, error) {
 	name := "the origin of " + start.Arm.Name
 	driver, known := origin.DriverNamed(start.Arm.Settings.Origin.Server)
 	if !known {
 		return nil, netip.AddrPort{}, fmt.Errorf("%s: no driver for server %q", name, start.Arm.Settings.Origin.Server)
 	}
-	running, err := driver.Start(ctx, serverSetup(start))
+	setup := serverSetup(start)
+	setup.Ground, setup.At = ground, farAddress
+	running, err := driver.Start(ctx, setup)
 	if err != nil {
 		return nil, netip.AddrPort{}, fmt.Errorf("%s: %w", name, err)
 	}

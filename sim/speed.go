@@ -203,7 +203,7 @@ func (f found) speedSeconds(arms []Arm, planned *speed) (total float64) {
 // measureSpeed measures what an experiment's servers are held against, before
 // its arms start. What cannot be measured is left out, and efficiency with it.
 func (r *run) measureSpeed(ctx context.Context, x *Experiment) error {
-	if _, err := processCPU(os.Getpid()); x.Kind != Handshakes || err != nil {
+	if _, err := processCPU(os.Getpid()); x.Kind != Handshakes || x.distant() || err != nil {
 		return nil
 	}
 	for i := range x.Arms {

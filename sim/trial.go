@@ -11,6 +11,7 @@ import (
 
 	"github.com/originpull/originpull/origin"
 	"github.com/originpull/originpull/pki"
+	"github.com/originpull/originpull/results"
 )
 
 // errNothingMeasured is why a trial without a block counts for nothing: no
@@ -30,14 +31,16 @@ const interruptGrace = 500 * time.Millisecond
 
 // pair is one arm of a trial: a fresh edge and a fresh origin process.
 type pair struct {
-	arm    *Arm
-	origin originEnd
-	edge   *process
-	base   *pair       // the plain-TCP pair of the same trial, or nil
-	costs  []blockCost // one per measured block; in step with the rounds
-	clock  [2]cpuReading
-	plants bool // an arm of the experiment has a plant: all are asked
-	trial  armTrial
+	arm     *Arm
+	origin  originEnd
+	edge    *process
+	base    *pair       // the plain-TCP pair of the same trial, or nil
+	costs   []blockCost // one per measured block; in step with the rounds
+	clock   [2]cpuReading
+	refuses *Reload // after which the origin refuses the edge; nil: it never does
+	plants  bool    // an arm of the experiment has a plant: all are asked
+	trial   armTrial
+	shown   *results.Summary // of the step of a search that stands for the arm; nil: of all that counted
 }
 
 // armTrial is what one arm yields in one trial.
@@ -46,10 +49,12 @@ type armTrial struct {
 	blocks []blockCost
 	edge   *EdgeSummary
 	origin *origin.Counts
-	floor  *Floor        // nil: not measured
-	err    error         // why the arm failed in this trial
-	noCPU  error         // why it has no CPU figures
-	links  []LinkSummary // none: loopback
+	floor  *Floor          // nil: not measured
+	err    error           // why the arm failed in this trial
+	noCPU  error           // why it has no CPU figures
+	links  []LinkSummary   // none: loopback
+	search *results.Search // nil: there was none
+	again  int             // blocks that were measured again because their link was late
 }
 
 // blockCost is what one block cost, by the CPU clocks of the two processes.
@@ -146,6 +151,11 @@ func (r *run) startPair(ctx context.Context, p *pair, index int, lab *lab) error
 	if !p.arm.Plaintext {
 		start.Certificate = credOrigin
 	}
+	if p.arm.Settings.Origin.RefusesAfter > 0 && !p.arm.Plaintext {
+		if p.refuses, err = refusal(&start); err != nil {
+			return err
+		}
+	}
 	if p.arm.distant() {
 		return r.startHop(ctx, p, &start, credentials)
 	}
@@ -153,6 +163,7 @@ func (r *run) startPair(ctx context.Context, p *pair, index int, lab *lab) error
 		return err
 	}
 	start.Credentials, start.Certificate, start.Audit, start.Source = credentials.edge, "", "", edgeAddress()
+	start.Trace = r.plan.packedTrace(p.arm)
 	if p.edge, err = r.cfg.of(p.arm).startProcess(RoleEdge, "the edge of "+p.arm.Name, workerEnv()); err != nil {
 		return err
 	}
@@ -166,24 +177,45 @@ func (p *pair) block(ctx context.Context, b Block) {
 		return
 	}
 	p.readClocks()
-	answer, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &b}, b.Seconds)
-	if err == nil && answer.Done == nil {
-		err = fmt.Errorf("the edge of %s: %w", p.arm.Name, errNoAnswer)
+	settle := p.refuseLater(ctx, b)
+	done, err := p.granted(ctx, b)
+	if refused := settle(); err == nil {
+		err = refused
 	}
-	if err == nil && answer.Done.Error != "" {
-		err = fmt.Errorf("the edge of %s: %d of %d failed; the first: %s", p.arm.Name, answer.Done.Failed, answer.Done.Count, answer.Done.Error)
-		if answer.Done.Failed < answer.Done.Count {
-			err = nil // some failures are a result, all failures are a broken arm
-		}
+	if err == nil && done.Count < b.Count && ctx.Err() == nil {
+		err = fmt.Errorf("%s: only %d of %d requests were made in %gs: raise workload.duration", p.arm.Name, done.Count, b.Count, b.Seconds)
+	}
+	if err == nil && done.Error != "" && done.Failed == done.Count { // some failures are a result, all failures are a broken arm
+		err = fmt.Errorf("the edge of %s: %d of %d failed; the first: %s", p.arm.Name, done.Failed, done.Count, done.Error)
 	}
 	if err != nil {
 		p.fail(ctx, err)
 		return
 	}
 	if !b.Discard {
-		p.costs = append(p.costs, blockCost{count: answer.Done.Count, edge: -seconds(answer.Done.Generator), took: seconds(answer.Done.Seconds)})
+		p.costs = append(p.costs, blockCost{count: done.Count, edge: -seconds(done.Generator), took: seconds(done.Seconds)})
 	}
-	p.plant(ctx, answer.Done.Count)
+	p.plant(ctx, done.Count)
+}
+
+// granted has the edge do a block, and do it again while the link between the
+// pair's ends was late: a busy machine spoils a block, and the next may be left
+// alone. What the block found is no part of that decision.
+func (p *pair) granted(ctx context.Context, b Block) (BlockDone, error) {
+	for {
+		answer, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &b}, b.Seconds)
+		if err == nil && answer.Done == nil {
+			err = fmt.Errorf("the edge of %s: %w", p.arm.Name, errNoAnswer)
+		}
+		if err != nil {
+			return BlockDone{}, err
+		}
+		if b.Discard || answer.Done.Late == "" || p.trial.again == p.arm.lateBlocks() || ctx.Err() != nil {
+			return *answer.Done, nil
+		}
+		b.Again = true
+		p.trial.again++
+	}
 }
 
 // basePair returns the pair of the baseline that others are net of, or nil: the
@@ -282,6 +314,9 @@ func (p *pair) drain(ctx context.Context) {
 		return
 	}
 	p.trial.edge, p.trial.links = answer.Edge, answer.Links
+	if p.shown != nil && answer.Edge != nil {
+		answer.Edge.Summary = *p.shown
+	}
 	if hop, is := p.origin.(*hopEnd); is {
 		hop.counts = answer.Origin
 	}

@@ -79,28 +79,33 @@ func saturated(counts map[string]int64) bool {
 	return missing > 4*math.Sqrt(float64(underWay+1))
 }
 
-// generator says whether the load came when it was due (rule 4: late when
-// send.error.p99 exceeds the larger of 5 ms and 20 % of latency.p99; met when
-// sent ÷ scheduled is within 0.1 %).
+// generatorOf judges a generator (rule 4: late when send.error.p99 exceeds the
+// larger of 5 ms and 20 % of latency.p99; met when sent ÷ scheduled is within
+// 0.1 %).
+func generatorOf(counts map[string]int64, metrics map[string]results.Value) results.Generator {
+	late := metrics["send.error.p99"].Value
+	return results.Generator{
+		SendErrorP99: late, Scheduled: counts[countScheduled], Sent: counts[countSentInTime], Answered: counts[countAnswered],
+		RateMet:   rateMet(counts[countScheduled], counts[countSentInTime]),
+		Saturated: saturated(counts),
+		Late:      late > max(5, 0.2*metrics["latency.p99"].Value),
+	}
+}
+
+// generator says whether the load came when it was due.
 func (r *run) generator(c *collected, arm *results.Arm) {
 	counts := c.merged.Counts
 	if !c.arm.Settings.Workload.Arrivals.Open() || counts[countScheduled] == 0 {
 		return
 	}
-	late := arm.Metrics["send.error.p99"]
-	g := results.Generator{
-		SendErrorP99: late.Value, Scheduled: counts[countScheduled], Sent: counts[countSentInTime], Answered: counts[countAnswered],
-	}
-	g.RateMet = rateMet(g.Scheduled, g.Sent)
-	g.Saturated = saturated(counts)
-	g.Late = late.Value > max(5, 0.2*arm.Metrics["latency.p99"].Value)
+	g := generatorOf(counts, arm.Metrics)
 	v := &r.result.Validity
 	v.Generator[arm.Name] = g
 	warn := func(format string, args ...any) {
 		v.Warnings = append(v.Warnings, arm.Name+": "+fmt.Sprintf(format, args...))
 	}
 	if g.Late { // not invalid as a whole: only a rule on its latency is inconclusive
-		warn("the generator was late (99 %% of requests sent within %.1f ms of their time): its latency is not valid, counts and CPU are", late.Value)
+		warn("the generator was late (99 %% of requests sent within %.1f ms of their time): its latency is not valid, counts and CPU are", g.SendErrorP99)
 	}
 	if !g.RateMet {
 		v.Valid = false

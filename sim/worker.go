@@ -11,7 +11,8 @@ import (
 const (
 	RoleEdge   = "edge"
 	RoleOrigin = "origin"
-	RoleHop    = "hop" // both, and the link between them
+	RoleHop    = "hop"  // both, and the link between them
+	RoleBoth   = "both" // both, on loopback
 )
 
 // worker is one side of the hop in a process of its own.
@@ -33,8 +34,10 @@ func ServeWorker(ctx context.Context, role string, in io.Reader, out io.Writer) 
 		w = &originWorker{}
 	case RoleHop:
 		w = &hopWorker{}
+	case RoleBoth:
+		w = &bothWorker{}
 	default:
-		return fmt.Errorf("unknown worker role %q: it is %s, %s or %s", role, RoleEdge, RoleOrigin, RoleHop)
+		return fmt.Errorf("unknown worker role %q: it is %s, %s, %s or %s", role, RoleEdge, RoleOrigin, RoleHop, RoleBoth)
 	}
 	defer w.close()
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -11,6 +11,7 @@ import (
 	"github.com/originpull/originpull/edge"
 	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/results"
+	"github.com/originpull/originpull/scenarios"
 	"github.com/originpull/originpull/wire"
 )
 
@@ -32,7 +33,9 @@ type edgeWorker struct {
 	arm      Arm
 	edge     *edge.Distribution
 	objects  *objects
-	pacer    func() (Pacer, error)
+	pacer    func(Block) (Pacer, error)
+	replay   *replay // of a trace of the user's; nil: there is none
+	paced    uint64  // blocks at a rate of their own so far
 	recorder *pullRecorder
 	warm     bool        // the pool's first connections are made
 	before   *pool.Stats // when what counts began; nil until then
@@ -69,13 +72,29 @@ func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
 		w.recorder.saw(results.EnvRealtime, given)
 	}
 	workload := s.Arm.Settings.Workload
-	if w.objects, err = newObjects(workload.Objects, s.Seed); err != nil {
+	if len(s.Trace) > 0 {
+		if w.replay, err = newReplay(s.Trace, workload.Arrivals); err != nil {
+			return Answer{}, err
+		}
+		w.objects = &objects{next: w.replay.object}
+	} else if w.objects, err = newObjects(workload.Objects, s.Seed); err != nil {
 		return Answer{}, err
 	}
 	if workload.Mode == string(Requests) {
 		w.ballast = make([]byte, ballastSize)
 	}
-	w.pacer = func() (Pacer, error) { return NewPacer(workload.Arrivals, s.Seed) }
+	w.pacer = func(b Block) (Pacer, error) {
+		switch {
+		case w.replay != nil && w.replay.paced:
+			return w.replay.block(seconds(b.Seconds)), nil
+		case b.Rate == 0:
+			return NewPacer(workload.Arrivals, s.Seed)
+		}
+		w.paced++ // a rate that is tried again meets other arrivals
+		arrivals := workload.Arrivals
+		arrivals.Rate = scenarios.Rate(b.Rate)
+		return NewPacer(arrivals, s.Seed+w.paced)
+	}
 	if _, have := s.Credentials.Certificates[credEdge]; have {
 		certificate, err := s.Credentials.Certificate(credEdge)
 		if err != nil {
@@ -152,25 +171,38 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 		}
 		w.warm = true
 	}
+	if b.Report || b.Again {
+		w.recorder.results.Reset()
+		w.before = nil
+	}
 	if w.before == nil && !b.Discard {
 		before := w.edge.Stats().Pool
 		w.before = &before
 	}
 	w.spent = 0
 	granted := window{started: time.Now(), length: seconds(b.Seconds)}
-	if w.closed(b) {
+	if b.Count > 0 {
+		w.recorder.begin(b, window{})
+		w.counted(ctx, b, granted.started)
+		w.recorder.spent(time.Since(granted.started))
+	} else if w.closed(b) {
 		w.recorder.begin(b, window{})
 		w.closedLoop(ctx, granted.started.Add(granted.length))
 		w.recorder.spent(time.Since(granted.started))
 	} else {
 		w.recorder.begin(b, granted)
-		if err := w.openLoop(ctx, granted.started, granted.length); err != nil {
+		if err := w.openLoop(ctx, b, granted); err != nil {
 			return BlockDone{}, err
 		}
 		w.recorder.spent(granted.length)
 	}
 	done, err := w.recorder.end()
 	done.Seconds, done.Generator = time.Since(granted.started).Seconds(), w.spent.Seconds()
+	if b.Report {
+		w.countPool()
+		summary := w.recorder.results.Summary()
+		done.Summary = &summary
+	}
 	return done, err
 }
 
@@ -216,6 +248,20 @@ func (w *edgeWorker) stagger(ctx context.Context, i, of int) {
 	}
 }
 
+// counted has one viewer ask so many times, one after another, or until its
+// time is over, where it has one.
+func (w *edgeWorker) counted(ctx context.Context, b Block, started time.Time) {
+	pulling := context.WithoutCancel(ctx)
+	var scratch edge.Scratch
+	for range b.Count {
+		now := time.Now()
+		if ctx.Err() != nil || b.Seconds > 0 && now.Sub(started) >= seconds(b.Seconds) {
+			return
+		}
+		w.pull(pulling, w.objects.path(), now, now, &scratch)
+	}
+}
+
 func (w *edgeWorker) viewer(ctx context.Context, until time.Time) {
 	pulling := context.WithoutCancel(ctx)
 	var scratch edge.Scratch
@@ -231,15 +277,15 @@ func (w *edgeWorker) viewer(ctx context.Context, until time.Time) {
 }
 
 // openLoop: viewers come when they are due, whatever the edge is doing.
-func (w *edgeWorker) openLoop(ctx context.Context, started time.Time, duration time.Duration) error {
-	pacer, err := w.pacer()
+func (w *edgeWorker) openLoop(ctx context.Context, b Block, granted window) error {
+	pacer, err := w.pacer(b)
 	if err != nil {
 		return err
 	}
 	pullCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var viewers sync.WaitGroup
-	err = w.generate(ctx, pacer, window{started, duration}, func(path string, due, sent time.Time, left func()) {
+	err = w.generate(ctx, pacer, granted, func(path string, due, sent time.Time, left func()) {
 		viewers.Go(func() {
 			scratch, _ := w.scratch.Get().(*edge.Scratch)
 			if scratch == nil {

@@ -26,7 +26,8 @@
 //  1. [Link.Problems] names everything that is wrong with what was asked for.
 //     A kind that cannot do it fails and names those that can.
 //  2. [Open] returns a [Path]. Edges dial and open packets at its near side,
-//     origins listen at its far side, both in one process.
+//     origins listen at its far side, both in one process. Of a tun link that
+//     side is a [Ground] too, on which a real server runs.
 //  3. [Path.Calibrate] measures what the idle link does.
 //  4. [Path.TakeStats] tells what it did during the run: packets, drops,
 //     lateness, the CPU that this process used.
@@ -64,6 +65,8 @@
 //     ports in order for that; with tun they are the kernel's choice, so what is
 //     lost differs from run to run.
 //   - Jitter keeps the order within a flow and not between flows.
+//   - On a Ground sockets have the congestion control of the system, which a
+//     Ground names; those of a Path are told theirs.
 //   - No link needs or changes an address, a route or a name of the system's. What
 //     tun makes has no name and ends with the process, killed or not.
 package wire

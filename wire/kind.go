@@ -14,6 +14,9 @@ type Kind struct {
 	// CPU tells that what a handshake costs may be read from a run. Every
 	// emulation wakes up for packets on somebody's account.
 	CPU bool
+	// Servers tells that real servers can be the origin: over the others the
+	// origin's side is inside of this process.
+	Servers bool
 
 	rank      int      // in listings
 	honours   []string // names in linkFields
@@ -50,6 +53,10 @@ func Kinds() []string {
 
 // KindOf returns the kind with that name.
 func KindOf(name string) (Kind, bool) { return kindNamed(name) }
+
+// Honours names the fields of a Link, as scenarios spell them, that the kind
+// honours.
+func (k Kind) Honours() []string { return slices.Clone(k.honours) }
 
 // Available returns nil where this machine has the kind, and otherwise what it
 // lacks.

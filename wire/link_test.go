@@ -39,6 +39,8 @@ func TestLinkProblems(t *testing.T) {
 		{Link{Loss: -0.1}, []string{"link.loss: -0.1 is not a share"}},
 		{Link{Rate: -1}, []string{"link.rate: -1 bit/s is less than"}},
 		{Link{Rate: 100}, []string{"link.rate: 100 bit/s is less than"}},
+		{Link{Rate: maxRate}, nil},
+		{Link{Rate: maxRate + 1}, []string{"link.rate: 1000000001 bit/s are more than an emulated link carries"}},
 		{Link{MTU: 1279}, []string{"link.mtu: 1279 bytes are not between 1280 and 65535"}},
 		{Link{MTU: 70000}, []string{"link.mtu: 70000 bytes"}},
 		{Link{Queue: 5000}, []string{"link.queue: nothing waits on a link without a rate"}},

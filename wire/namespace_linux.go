@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -28,7 +29,12 @@ var sysctls = []struct{ name, value string }{
 	{"net/ipv4/tcp_no_metrics_save", "1"},
 	{"net/ipv4/tcp_tw_reuse", "1"},
 	{"net/ipv4/ip_local_port_range", "16384 65535"},
+	{"net/ipv4/ip_unprivileged_port_start", "0"}, // a server there is nobody
 }
+
+// congestionDefault is what sockets get that do not choose. To change it takes
+// more than being root of the namespace.
+const congestionDefault = "/proc/sys/net/ipv4/tcp_congestion_control"
 
 // namespace is a network namespace with one TUN device, towards which
 // everything goes that is not its own.
@@ -36,7 +42,8 @@ type namespace struct {
 	handle, home *os.File // it, and where the process is
 	tun          *os.File
 	routes       *netlink.Handle
-	loopback     int // index of its device
+	loopback     int    // index of its device
+	congestion   string // of sockets that do not choose
 
 	mu    sync.Mutex
 	owned map[netip.Addr]bool
@@ -72,6 +79,9 @@ func (n *namespace) set(mtu int) (err error) {
 		if err := os.WriteFile("/proc/sys/"+s.name, []byte(s.value), 0); err != nil {
 			return fmt.Errorf("setting up the network namespace: %w", err)
 		}
+	}
+	if name, err := os.ReadFile(congestionDefault); err == nil {
+		n.congestion = strings.TrimSpace(string(name))
 	}
 	if n.tun, err = openDevice(); err != nil {
 		return err

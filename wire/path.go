@@ -115,7 +115,7 @@ func errNoDatagrams(kind string) error {
 
 func init() {
 	registerKind(Kind{
-		Name: "direct", Summary: "the kernel's loopback", CPU: true, rank: 1,
+		Name: "direct", Summary: "the kernel's loopback", CPU: true, Servers: true, rank: 1,
 		open: func(Link) (carrier, error) { return directPath{}, nil },
 	})
 	registerKind(Kind{

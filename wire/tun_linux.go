@@ -167,6 +167,10 @@ func (t *tun) takeStats(s *LinkStats) {
 	s.Congestion = congestion
 }
 
+func (t *tun) ground() *Ground {
+	return &Ground{Congestion: t.far.congestion, own: t.far.own, enter: t.far.enter}
+}
+
 // close stops the router. Connections are the kernel's and their owners': the
 // namespaces go with the last of them.
 func (t *tun) close() error {

@@ -4,17 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/viper"
 
-	"github.com/originpull/originpull/results"
 	"github.com/originpull/originpull/results/report"
-	"github.com/originpull/originpull/sim"
 )
 
 const gateHelp = `Compare two sides of a scenario and say whether head got slower or leakier than
@@ -26,9 +24,23 @@ repeated on fresh trials before it is called worse.
   originpull gate --selftest                     can this machine be trusted, and with what
   originpull gate ./mine.yaml --base main --head HEAD
   originpull gate ./mine.yaml --base ./originpull-1.0 --per-trial 2s
+  originpull gate ./as-it-was.yaml ./as-it-is.yaml   two scenarios, the first is base
+  originpull gate bypass-core --base main --exact    seconds: nothing is timed
 
 A git ref is built with go build in a worktree of its own. This build drives
 both; one that speaks another worker protocol is named.
+
+--instructions counts, under Valgrind, what one handshake and one pooled request
+execute at both ends: 1 % more is found in seconds on any machine, however
+noisy. It is blind to the kernel, locks, waiting, caches, branches and the
+collector, and does not replace the gate in time. With --selftest it counts the
+same twice, then with one in a hundred more.
+
+Two scenarios must have the same experiments and arms, by name; the seed and the
+length of the run are base's. Two origins are two scenarios with other settings
+of one server. A server's configuration file of your own cannot stand in for the
+one that is written: what became of every connection is read from the logs that
+it asks for, and without them nothing reconciles.
 
 A stored baseline (--save-baseline FILE, --baseline FILE) has exact things and
 the ratios that a run measures in itself; absolute times are never compared with
@@ -45,6 +57,9 @@ Exit codes: 0 PASS or IMPROVEMENT, 3 REGRESSION, 4 INCONCLUSIVE (0 with
 
 // gateOptions is what a gate was asked for.
 type gateOptions struct {
+	scenarios                []string // of base and head; one is of both
+	selftest, exact          bool
+	instructions             bool
 	sets, baseSets, headSets []string
 	base, head               string // a program or a git ref each; "" is this build
 	out                      string
@@ -60,51 +75,22 @@ func init() {
 	register(func(s streams) *cobra.Command {
 		var o gateOptions
 		cmd := &cobra.Command{
-			Use: "gate SCENARIO | gate --selftest [SCENARIO]", Short: "Say whether one side of a scenario got slower or leakier than the other", Long: gateHelp,
-			Args: checked(cobra.MaximumNArgs(1)),
+			Use: "gate SCENARIO [HEAD-SCENARIO] | gate --selftest [SCENARIO]", Short: "Say whether one side of a scenario got slower or leakier than the other", Long: gateHelp,
+			Args: checked(cobra.MaximumNArgs(2)),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				v, err := settings(cmd)
 				if err != nil {
 					return err
 				}
-				if o.render, err = colorOption(v.GetString("color"), s.out); err != nil {
+				if err := o.read(v, s.out, args); err != nil {
 					return err
 				}
-				o.out, o.format = v.GetString("out"), v.GetString("format")
-				o.saveBaseline, o.baseline, o.anyBaseline = v.GetString("save-baseline"), v.GetString("baseline"), v.GetBool("any-baseline")
-				o.base, o.head = v.GetString("base"), v.GetString("head")
-				if !slices.Contains(report.GateFormats(), o.format) {
-					return usage(fmt.Errorf("unknown format %q: it is %s", o.format, strings.Join(report.GateFormats(), ", ")))
-				}
-				perTrial := v.GetDuration("per-trial")
-				if perTrial < 100*time.Millisecond || perTrial > time.Minute {
-					return usage(fmt.Errorf("--per-trial is %s: it is from 100ms to 1m", perTrial))
-				}
-				o.perTrial = perTrial.Seconds()
-				switch on := v.GetString("on-inconclusive"); on {
-				case "fail", "warn":
-					o.warn = on == "warn"
-				default:
-					return usage(fmt.Errorf("unknown --on-inconclusive %q: it is fail or warn", on))
-				}
-				switch {
-				case v.GetBool("selftest") && len(args) == 0:
-					return selftest(cmd.Context(), s, selftestScenario, o)
-				case v.GetBool("selftest"):
-					return selftest(cmd.Context(), s, args[0], o)
-				case len(args) > 0 && o.saveBaseline != "" && o.baseline != "":
-					return usage(errors.New("--save-baseline and --baseline: a run is either the baseline or held against it"))
-				case len(args) > 0 && o.saveBaseline != "":
-					return saveBaseline(cmd.Context(), s, args[0], &o)
-				case len(args) > 0 && o.baseline != "":
-					return againstBaseline(cmd.Context(), s, args[0], &o)
-				case len(args) == 0:
-					return usage(errors.New("gate: name a scenario, or --selftest"))
-				}
-				return runGate(cmd.Context(), s, args[0], &o)
+				return o.run(cmd.Context(), s)
 			},
 		}
 		cmd.Flags().Bool("selftest", false, "gate the same against itself, then against itself with 5 % of CPU planted")
+		cmd.Flags().Bool("exact", false, "compare round trips, bytes, facts and bypass verdicts alone: seconds, and no noise")
+		cmd.Flags().Bool("instructions", false, "count the instructions of a handshake and of a pooled request instead (needs valgrind)")
 		cmd.Flags().String("base", "", "program or git ref whose workers are base (default: this build)")
 		cmd.Flags().String("head", "", "program or git ref whose workers are head (default: this build)")
 		cmd.Flags().String("save-baseline", "", "run the scenario and keep its exact values and in-run ratios in this file")
@@ -122,228 +108,69 @@ func init() {
 	})
 }
 
-// gate is one gate under way.
-type gate struct {
-	s          streams
-	o          *gateOptions
-	base, head *sim.Plan
-	joined     *sim.Plan
-	rules      []results.ScopedRule // of head: a pull request may change what it promises
-	worker     []string             // of head, and of what both sides share
-	baseWorker []string
-	folder     string
-	runs       int // kept so far
-	report     results.GateReport
-	watch      *watch
-}
-
-func runGate(ctx context.Context, s streams, name string, o *gateOptions) error {
-	g, err := newGate(s, name, o)
-	if err != nil {
-		return err
-	}
-	if g.folder, err = runFolder(o.out, "gate-"+g.base.Scenario, time.Now()); err != nil {
-		return usage(err)
-	}
-	if err := g.measure(ctx); err != nil {
-		return err
-	}
-	return g.finish()
-}
-
-// newGate compiles both sides; nothing is started.
-func newGate(s streams, name string, o *gateOptions) (*gate, error) {
-	g := &gate{s: s, o: o}
+// read takes the options from flags and settings; it refuses what makes no
+// sense together.
+func (o *gateOptions) read(v *viper.Viper, out io.Writer, args []string) error {
 	var err error
-	if g.base, err = compile(name, slices.Concat(o.sets, o.baseSets)); err != nil {
-		return nil, exitError{code: exitUsage, err: fmt.Errorf("base: %w", err)}
+	if o.render, err = colorOption(v.GetString("color"), out); err != nil {
+		return err
 	}
-	if g.head, err = compile(name, slices.Concat(o.sets, o.headSets)); err != nil {
-		return nil, exitError{code: exitUsage, err: fmt.Errorf("head: %w", err)}
+	o.scenarios, o.selftest, o.exact, o.instructions = args, v.GetBool("selftest"), v.GetBool("exact"), v.GetBool("instructions")
+	o.out, o.format = v.GetString("out"), v.GetString("format")
+	o.saveBaseline, o.baseline, o.anyBaseline = v.GetString("save-baseline"), v.GetString("baseline"), v.GetBool("any-baseline")
+	o.base, o.head = v.GetString("base"), v.GetString("head")
+	if !slices.Contains(report.GateFormats(), o.format) {
+		return usage(fmt.Errorf("unknown format %q: it is %s", o.format, strings.Join(report.GateFormats(), ", ")))
 	}
-	if g.joined, err = sim.Versus(g.base, g.head); err != nil {
-		return nil, usage(fmt.Errorf("base and head cannot be compared: %w", err))
+	perTrial := v.GetDuration("per-trial")
+	if perTrial < 100*time.Millisecond || perTrial > time.Minute {
+		return usage(fmt.Errorf("--per-trial is %s: it is from 100ms to 1m", perTrial))
 	}
-	if g.rules, err = g.head.GateRules(); err != nil {
-		return nil, usage(err)
+	o.perTrial = perTrial.Seconds()
+	switch on := v.GetString("on-inconclusive"); on {
+	case "fail", "warn":
+		o.warn = on == "warn"
+	default:
+		return usage(fmt.Errorf("unknown --on-inconclusive %q: it is fail or warn", on))
 	}
-	return g, nil
+	return o.check()
 }
 
-// measure runs the gate into its folder and concludes.
-func (g *gate) measure(ctx context.Context) error {
-	var builds [2]build
-	for i, name := range []string{g.o.base, g.o.head} {
-		var err error
-		if builds[i], err = findBuild(ctx, []string{results.GateBase, results.GateHead}[i], name, g.folder); err != nil {
-			return usage(err)
-		}
+// check refuses options that contradict each other.
+func (o *gateOptions) check() error {
+	stored := o.saveBaseline+o.baseline != ""
+	switch {
+	case o.instructions && (stored || o.exact):
+		return usage(errors.New("--instructions counts instructions and nothing else: leave out --exact and stored baselines"))
+	case o.instructions && len(o.scenarios) == 0:
+		o.scenarios = []string{instructionScenario}
+		return nil
+	case o.selftest && len(o.scenarios) < 2 && !stored && !o.exact:
+		return nil
+	case o.selftest:
+		return usage(errors.New("--selftest compares a scenario with itself in time: leave out --exact, stored baselines and a second scenario"))
+	case len(o.scenarios) == 0:
+		return usage(errors.New("gate: name a scenario, or --selftest"))
+	case o.saveBaseline != "" && o.baseline != "":
+		return usage(errors.New("--save-baseline and --baseline: a run is either the baseline or held against it"))
+	case stored && (len(o.scenarios) > 1 || o.exact):
+		return usage(errors.New("a stored baseline is one side already, and what is compared with it is settled: name one scenario, without --exact"))
 	}
-	g.baseWorker, g.worker = builds[0].worker, builds[1].worker
-	started := time.Now()
-	g.report = results.GateReport{
-		Schema: results.GateSchemaName, Started: started.UTC().Truncate(time.Millisecond),
-		Scenario: results.Scenario{Name: g.base.Scenario, Title: g.base.Title, File: g.base.File, Digest: g.base.Digest, Seed: g.base.Seed},
-		Base:     sideWords(builds[0], g.o.baseSets), Head: sideWords(builds[1], g.o.headSets), Environment: map[string]string{},
-		Judgements: []results.Judgement{}, Exact: []results.ExactJudgement{},
-	}
-	g.watch = startWatch()
-	if err := g.measureAll(ctx); err != nil {
-		if ctx.Err() != nil {
-			err = errors.New("interrupted: a gate that did not come to its end says nothing")
-		}
-		return failed(err)
-	}
-	g.report.Noise = g.watch.end(g.report.Environment)
-	g.report.Elapsed = time.Since(started).Seconds()
-	g.report.Conclude()
 	return nil
 }
 
-func sideWords(b build, sets []string) string {
-	if len(sets) == 0 {
-		return b.words + ", the scenario as it is"
+func (o *gateOptions) run(ctx context.Context, s streams) error {
+	switch {
+	case o.instructions:
+		return gateInstructions(ctx, s, o)
+	case o.selftest && len(o.scenarios) == 0:
+		return selftest(ctx, s, selftestScenario, *o)
+	case o.selftest:
+		return selftest(ctx, s, o.scenarios[0], *o)
+	case o.saveBaseline != "":
+		return saveBaseline(ctx, s, o.scenarios[0], o)
+	case o.baseline != "":
+		return againstBaseline(ctx, s, o.scenarios[0], o)
 	}
-	return b.words + ", " + strings.Join(sets, ", ")
-}
-
-// measureAll compares exact things first: they are quick, and nothing timed
-// makes up for a bypass.
-func (g *gate) measureAll(ctx context.Context) error {
-	if err := g.attempts(ctx); err != nil {
-		return err
-	}
-	if len(g.joined.Experiments) == 0 {
-		return nil
-	}
-	first := true
-	measure := func(trials int) ([]results.GateSample, error) {
-		result, err := g.run(ctx, g.worker, g.joined.WithTrials(trials, g.o.perTrial, g.runs), "base and head in turn")
-		if err != nil {
-			return nil, err
-		}
-		g.report.Trials += trials
-		g.watch.blocks(result)
-		if first {
-			first = false
-			exact, err := result.GateExact(results.SeverityOf(g.rules))
-			if err != nil {
-				return nil, err
-			}
-			g.report.Exact = append(g.report.Exact, exact...)
-			if slices.ContainsFunc(exact, func(j results.ExactJudgement) bool { return j.Fails() }) {
-				return nil, errDecided
-			}
-		}
-		return result.GateSamples(results.RulesOf(g.rules))
-	}
-	judged, err := results.Gate{}.Run(measure, g.seen)
-	if errors.Is(err, errDecided) {
-		return nil
-	}
-	g.report.Judgements = append(g.report.Judgements, judged...)
-	return err
-}
-
-// errDecided ends a gate whose exact comparisons have failed it: no more
-// trials would change that.
-var errDecided = errors.New("the gate is decided")
-
-// attempts compares the bypass matrices of both sides.
-func (g *gate) attempts(ctx context.Context) error {
-	base, has := g.base.OnlyBypass()
-	head, also := g.head.OnlyBypass()
-	if !has && !also {
-		return nil
-	}
-	judged, err := g.matrices(ctx, base, head)
-	if err != nil {
-		return err
-	}
-	if slices.ContainsFunc(judged, func(j results.ExactJudgement) bool { return j.Fails() }) {
-		again, err := g.matrices(ctx, base, head)
-		if err != nil {
-			return err
-		}
-		judged = results.Unstable(judged, again)
-	}
-	g.report.Exact = append(g.report.Exact, judged...)
-	return nil
-}
-
-// matrices runs the attempts of both sides and compares them.
-func (g *gate) matrices(ctx context.Context, base, head *sim.Plan) ([]results.ExactJudgement, error) {
-	before, err := g.run(ctx, g.baseWorker, base, "bypass attempts of base")
-	if err != nil {
-		return nil, err
-	}
-	after, err := g.run(ctx, g.worker, head, "bypass attempts of head")
-	if err != nil {
-		return nil, err
-	}
-	if !before.Complete || !after.Complete {
-		return nil, errors.New("the bypass attempts did not come to their end")
-	}
-	return results.GateAttempts(before, after), nil
-}
-
-// run measures a plan and keeps its result beneath the gate's folder.
-func (g *gate) run(ctx context.Context, worker []string, plan *sim.Plan, what string) (*results.Result, error) {
-	g.runs++
-	folder := filepath.Join(g.folder, fmt.Sprintf("%02d", g.runs))
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return nil, fmt.Errorf("making a folder of the gate: %w", err)
-	}
-	p := &progress{w: g.s.err, terminal: isTerminal(g.s.err)}
-	_, _ = fmt.Fprintf(g.s.err, "originpull: gate: %s, about %.0f s\n", what, plan.PlannedSeconds)
-	result, err := sim.Run(ctx, plan, sim.Config{Worker: worker, BaseWorker: g.baseWorker, Folder: folder, Progress: p.show})
-	p.end()
-	if result == nil {
-		return nil, err
-	}
-	return result, errors.Join(err, keep(folder, result))
-}
-
-// seen tells what a look found.
-func (g *gate) seen(judgements []results.Judgement) {
-	_, _ = fmt.Fprintf(g.s.err, "originpull: gate: after %d trials:\n", g.report.Trials)
-	for _, j := range judgements {
-		verdict := string(j.Verdict)
-		if j.Open() {
-			verdict = "open"
-		}
-		_, _ = fmt.Fprintf(g.s.err, "  %s  %s  head is %.3f × base [%.3f – %.3f]  %s\n", j.Name, j.Rule.Metric, j.Estimate.Ratio, j.Estimate.Low, j.Estimate.High, verdict)
-	}
-}
-
-const gateFile = "gate.json"
-
-// keep writes the gate's own document beside those of its runs.
-func (g *gate) keep() error {
-	return writeWhole(filepath.Join(g.folder, gateFile), func(f *os.File) error {
-		return report.RenderGate(f, "json", &g.report, report.Options{})
-	})
-}
-
-// finish keeps and prints the gate, and turns its verdict into an exit code.
-func (g *gate) finish() error {
-	keepErr := g.keep()
-	g.o.render.Width = terminalWidth(g.s.out)
-	if err := report.RenderGate(g.s.out, g.o.format, &g.report, g.o.render); err != nil {
-		return failed(err)
-	}
-	if keepErr != nil {
-		return failed(keepErr)
-	}
-	switch g.report.Verdict {
-	case results.GatePassed, results.Improvement:
-		return nil
-	case results.Regression:
-		return exitError{code: exitFailed}
-	case results.Undecided:
-	}
-	if g.o.warn {
-		return nil
-	}
-	return exitError{code: exitInconclusive}
+	return runGate(ctx, s, o)
 }

@@ -26,7 +26,7 @@ func selftest(ctx context.Context, s streams, name string, o gateOptions) error 
 	if o.base+o.head != "" || len(o.baseSets)+len(o.headSets) > 0 {
 		return usage(errors.New("--selftest compares a scenario with itself: leave out --base, --head, --base-set and --head-set"))
 	}
-	same, err := newGate(s, name, &o)
+	same, err := newGate(s, []string{name}, &o)
 	if err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func selftest(ctx context.Context, s streams, name string, o gateOptions) error 
 	}
 	with := o
 	with.headSets = []string{plantedSetting}
-	planted, err := newGate(s, name, &with)
+	planted, err := newGate(s, []string{name}, &with)
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ var lists = map[string]func(w io.Writer, verbose bool){
 	},
 	"presets":  listPresets,
 	"servers":  listServers,
+	"links":    listLinks,
 	"cases":    listCases,
 	"mistakes": listMistakes,
 	"strategies": func(w io.Writer, _ bool) {
@@ -45,9 +46,9 @@ var lists = map[string]func(w io.Writer, verbose bool){
 var jsonLists = map[string]func(w io.Writer) error{"presets": presetsJSON}
 
 const listHelp = `List what this build knows. --verbose adds steps, controls, fixes, limits and
-references; of presets every value with its source, its date and how well it
-is known, and those that nobody documents: a scenario that names the preset and
-depends on one of these sets it itself.
+references; of links what each kind can do; of presets every value with its
+source, its date and how well it is known, and those that nobody documents: a
+scenario that names the preset and depends on one of these sets it itself.
 
   originpull list cases
   originpull list presets --verbose

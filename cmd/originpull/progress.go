@@ -31,7 +31,7 @@ func (p *progress) show(now sim.Progress) {
 		p.dirty = true
 		return
 	}
-	moved := now.Experiment != p.shown.Experiment
+	moved := now.Experiment != p.shown.Experiment || now.Step != p.shown.Step && !strings.HasSuffix(now.Step, "…")
 	if !moved && (time.Since(p.last) < plainInterval || now.Trial == p.shown.Trial && now.Arm == p.shown.Arm) {
 		return
 	}
@@ -64,6 +64,9 @@ func progressLine(p sim.Progress) string {
 	switch {
 	case p.Arm != "":
 		fmt.Fprintf(&b, "  trial %d of %d  %s", p.Trial, p.Trials, strings.TrimPrefix(p.Arm, p.Experiment+"/"))
+		if p.Step != "" {
+			fmt.Fprintf(&b, "  %s", p.Step)
+		}
 	case p.Arms > 0:
 		fmt.Fprintf(&b, "  trial %d of %d  %d arms taking turns", p.Trial, p.Trials, p.Arms)
 	case p.Trials > 0:

@@ -2,23 +2,31 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/viper"
 
 	"github.com/originpull/originpull/results"
+	"github.com/originpull/originpull/results/report"
 )
 
 func init() {
 	register(func(s streams) *cobra.Command {
 		cmd := &cobra.Command{
-			Use: "report RESULT", Short: "Print the report of a kept run: its folder or its result.json",
+			Use: "report RESULT", Short: "Print the report of a kept run or gate: its folder, its result.json or gate.json",
 			Args: checked(cobra.ExactArgs(1)),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				v, err := settings(cmd)
 				if err != nil {
 					return err
+				}
+				if file, is := gateIn(args[0]); is {
+					return reportGate(s.out, file, v)
 				}
 				options, err := outputOptions(v, s.out)
 				if err != nil {
@@ -34,6 +42,39 @@ func init() {
 		addOutputFlags(cmd)
 		return cmd
 	})
+}
+
+// gateIn finds the document of a gate: the file of that name, or the one in a
+// folder that holds no run.
+func gateIn(name string) (string, bool) {
+	if filepath.Base(name) == gateFile {
+		return name, true
+	}
+	file := filepath.Join(name, gateFile)
+	_, err := os.Stat(file)
+	return file, err == nil
+}
+
+func reportGate(out io.Writer, name string, v *viper.Viper) error {
+	format := v.GetString("format")
+	if !slices.Contains(report.GateFormats(), format) {
+		return usage(fmt.Errorf("unknown format %q of a gate: it is %s", format, strings.Join(report.GateFormats(), ", ")))
+	}
+	options, err := colorOption(v.GetString("color"), out)
+	if err != nil {
+		return err
+	}
+	options.Width = terminalWidth(out)
+	file, err := os.Open(name)
+	if err != nil {
+		return usage(fmt.Errorf("reading a gate: %w", err))
+	}
+	defer func() { _ = file.Close() }()
+	g, err := results.DecodeGate(file)
+	if err != nil {
+		return usage(fmt.Errorf("%s: %w", name, err))
+	}
+	return report.RenderGate(out, format, g, options)
 }
 
 // readResult reads a result file, or the one in a run's folder.

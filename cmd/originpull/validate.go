@@ -16,7 +16,7 @@ func init() {
 		cmd := &cobra.Command{
 			Use: "validate SCENARIO…", Short: "Check scenarios without running them: every problem with its line",
 			Args: checked(cobra.MinimumNArgs(1)),
-			RunE: func(_ *cobra.Command, args []string) error {
+			RunE: func(cmd *cobra.Command, args []string) error {
 				var problems error
 				for _, name := range args {
 					plan, err := compile(name, sets)
@@ -26,6 +26,11 @@ func init() {
 					}
 					if _, err := fmt.Fprintf(s.out, "%s: valid: %d experiments, %d arms, about %.0f s\n", name, len(plan.Experiments), arms(plan), plan.PlannedSeconds); err != nil {
 						return err
+					}
+					for _, why := range sim.NotHere(cmd.Context(), plan) {
+						if _, err := fmt.Fprintf(s.err, "%s: %s\n", name, why); err != nil {
+							return err
+						}
 					}
 				}
 				if problems != nil {

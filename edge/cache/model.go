@@ -151,6 +151,18 @@ func OriginShare(rates []float64, ttl float64, points int, shield bool) float64 
 	return 1 - HitTTL(rates, ttl/float64(points))
 }
 
+// HitTTLShield is the share of requests that points of presence answer fresh
+// when a shield with room for everything is behind them and they honour its
+// Age, so that all copies of an answer end together, ttl after it was fetched.
+// In that time an object's 1+rate*ttl requests begin with one that is fetched,
+// and the first one at each other point finds it at the shield only.
+func HitTTLShield(rates []float64, ttl float64, points int) float64 {
+	others := float64(points - 1)
+	return mean(rates, func(rate float64) float64 {
+		return (rate*ttl - others*present(rate*ttl/float64(points))) / (1 + rate*ttl)
+	})
+}
+
 // OriginShareShieldLRU is the share of requests that reach the origin from
 // points of presence with LRU caches of capacity objects each, through a
 // shield with one of shieldCapacity. What the points miss is taken to be

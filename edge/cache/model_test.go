@@ -92,6 +92,7 @@ func TestModelOfFanOut(t *testing.T) {
 		s.Shield, s.Age = true, true
 		shielded := run(t, s)
 		near(t, name+", shield and Age", shielded.share(shielded.Origin), OriginShare(shares, ttl, points, true), shield)
+		near(t, name+", hits before a shield", shielded.share(shielded.Fresh), HitTTLShield(shares, ttl, points), tight)
 		if shielded.Shielded < shielded.Origin {
 			t.Errorf("%s: %+v", name, shielded)
 		}

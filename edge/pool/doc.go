@@ -25,21 +25,32 @@
 //     back to the idle ones; one timer closes those idle for too long, or too
 //     old. No goroutine waits on an idle HTTP/1.1 connection.
 //
+// [Pool.Open] is the same for content that streams, over HTTP/1.1 and HTTP/2:
+// it returns after the header, the request's content is sent meanwhile, interim
+// responses are told, and step 5 comes when the content is at its end.
+//
 // Invariants:
 //
 //   - Every connection that was made, over TCP or QUIC, is counted once in
 //     Stats.Connects and ends up as a full, resumed or failed handshake, or as
 //     plain.
+//
 //   - A request is sent again only as [Retry] allows: when its method is
 //     idempotent, the connection was a kept one, and not one byte of a response
 //     had arrived;
 //     or when it left in 0-RTT and the origin rejected that; or when the origin
 //     said over HTTP/2 that it has not looked at it (REFUSED_STREAM, or GOAWAY
 //     with an earlier stream), whatever its method.
+//
 //   - Over HTTP/2 the first byte is that of the reply's first HEADERS frame. The
 //     origin's SETTINGS may come before it and are no reply.
+//
 //   - What happened is decided by response bytes. A client certificate that
 //     TLS 1.3 refuses shows at the first read, and fails at stage tls.
+//
+//   - Open sends content once. Content that ends early, on either side, is an
+//     error, and the connection is not kept; nor is one on which more came than
+//     the response announced.
 //
 // Note: net/http's Transport is not used. It races a dial against the next idle
 // connection, lets dials outlive their request and retries without saying so,

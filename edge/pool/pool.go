@@ -70,11 +70,15 @@ func (p *Pool) Do(ctx context.Context, t *Target, req *Request, resp *Response) 
 }
 
 func (p *Pool) do(ctx context.Context, t *Target, req *Request, resp *Response, x *Exchange) error {
-	if err := req.validate(); err != nil {
+	err := req.validate()
+	if err == nil && req.Content != nil {
+		err = errors.New("content that streams is for Open to send")
+	}
+	if err != nil {
 		x.Failed = StageHTTP
 		return err
 	}
-	err := t.checkProtocol()
+	err = t.checkProtocol()
 	if err == nil && p.cfg.Kind == NetHTTP && t.Protocol != H1 && t.Protocol != "" {
 		err = fmt.Errorf("the nethttp pool speaks HTTP/1.1 only, not %s", t.Protocol)
 	}
@@ -173,31 +177,45 @@ func (p *Pool) exchange(ctx context.Context, c *conn, req *Request, resp *Respon
 		c.lane.discard(c, ReasonOrigin)
 	case err == nil:
 		c.lane.release(c)
-	case errors.Is(err, quic.Err0RTTRejected) && !last:
+	default:
+		return p.broken(c, x, attempt{req.Method, last}, err)
+	}
+	return false, nil
+}
+
+// attempt is one of a request's.
+type attempt struct {
+	method string
+	last   bool
+}
+
+// broken puts away a connection on which an exchange failed.
+func (p *Pool) broken(c *conn, x *Exchange, a attempt, err error) (retry bool, _ error) {
+	switch {
+	case errors.Is(err, quic.Err0RTTRejected) && !a.last:
 		c.close()
 		c.lane.forget(c, ReasonEarly)
 		return true, nil
-	case x.Reused && x.FirstByte.IsZero() && isEnd(err) && p.lost(req, last):
+	case x.Reused && x.FirstByte.IsZero() && isEnd(err) && p.lost(a.method, a.last):
 		c.close()
 		c.lane.forget(c, ReasonStale)
 		return true, nil
-	default:
-		x.Failed = StageHTTP
-		if isAlert(err) {
-			x.Failed = StageTLS
-		}
-		c.lane.discard(c, ReasonFailed)
 	}
+	x.Failed = StageHTTP
+	if isAlert(err) {
+		x.Failed = StageTLS
+	}
+	c.lane.discard(c, ReasonFailed)
 	return false, err
 }
 
 // lost counts a race that the origin has won: it closed a connection while it
 // was being reused. It says whether the request may be sent again.
-func (p *Pool) lost(req *Request, last bool) bool {
+func (p *Pool) lost(method string, last bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stats.RaceLost++
-	again := p.cfg.Retry.again(req.Method)
+	again := p.cfg.Retry.again(method)
 	if !again {
 		p.stats.Unsafe++
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"time"
 
@@ -31,6 +32,8 @@ type reader struct {
 	conn  *wire.Conn  // that trace belongs to
 
 	budget int // bytes of header that are still allowed
+
+	interim func(status int, header http.Header) // is told of interim responses; nil = is not
 
 	known   *headers // of the lane
 	unknown int      // headers in a row that were not known
@@ -74,7 +77,10 @@ func (d *reader) final(resp *Response) (f framing, err error) {
 			return f, errors.New("origin switches protocols although it was not asked to")
 		}
 		if resp.Status < 200 {
-			raw = nil
+			if raw = nil; d.interim != nil {
+				d.interim(resp.Status, resp.Header)
+				*resp = Response{} // the header is given away
+			}
 			continue
 		}
 		if raw != nil {
@@ -259,17 +265,29 @@ func (d *reader) chunkLine() ([]byte, error) {
 }
 
 func (d *reader) trailer() error {
+	_, err := d.trailers()
+	return err
+}
+
+// trailers reads the fields after the last chunk; nil = there are none.
+func (d *reader) trailers() (http.Header, error) {
+	var fields http.Header
 	for {
 		line, err := d.line()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if len(line) == 0 {
-			return nil
+			return fields, nil
 		}
-		if _, _, err := fieldLine(line); err != nil {
-			return err
+		name, value, err := fieldLine(line)
+		if err != nil {
+			return nil, err
 		}
+		if fields == nil {
+			fields = http.Header{}
+		}
+		fields.Add(string(name), string(value))
 	}
 }
 

@@ -18,6 +18,17 @@ type Request struct {
 	Method, Host, Path string
 	Header             [][2]string // name and value, in order and verbatim; names may repeat
 	Body               []byte
+
+	// For Open alone, in the place of Body. Content is read while the response
+	// is, and closed when it is at its end or no longer wanted: Close must end a
+	// Read that waits. Length is its length, -1 where that is not known; Trailer
+	// the fields after it, complete when Content is at its end.
+	Content io.ReadCloser
+	Length  int64
+	Trailer http.Header
+	// Interim is told of each interim response (1xx) but 101, before Open
+	// returns; nil is not. The header is Interim's to keep.
+	Interim func(status int, header http.Header)
 }
 
 // inlineBody is up to which length a body is written together with its
@@ -81,7 +92,14 @@ func (r *Request) appendTo(b []byte, last bool) []byte {
 		b = append(b, h[1]...)
 		b = append(b, "\r\n"...)
 	}
-	if len(r.Body) > 0 || r.Method == "POST" || r.Method == "PUT" || r.Method == "PATCH" {
+	switch {
+	case r.Content != nil && r.Length < 0:
+		b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	case r.Content != nil:
+		b = append(b, "Content-Length: "...)
+		b = strconv.AppendInt(b, r.Length, 10)
+		b = append(b, "\r\n"...)
+	case len(r.Body) > 0 || r.Method == "POST" || r.Method == "PUT" || r.Method == "PATCH":
 		b = append(b, "Content-Length: "...)
 		b = strconv.AppendInt(b, int64(len(r.Body)), 10)
 		b = append(b, "\r\n"...)

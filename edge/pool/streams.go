@@ -34,6 +34,21 @@ func (p *Pool) exchangeShared(ctx context.Context, c *conn, req *Request, resp *
 		x.Trace.MarkStreamByte(c.h2.tap.begun(), reply.first)
 	}
 	p.settle(c, x, err != nil && isAlert(err) && reply.first.IsZero())
+	return p.endShared(ctx, x, ended{c, req.Method, answered, last, reply}, err)
+}
+
+// ended is a request whose stream is to be given back.
+type ended struct {
+	conn     *conn
+	method   string
+	answered bool // the connection had answered before
+	last     bool // no attempt follows
+	reply    h2Reply
+}
+
+// endShared gives the stream of e back.
+func (p *Pool) endShared(ctx context.Context, x *Exchange, e ended, err error) (retry bool, _ error) {
+	c, reply := e.conn, e.reply
 	switch {
 	case err == nil && !p.cfg.Reuse:
 		c.lane.leave(c, ReasonOnce)
@@ -46,8 +61,8 @@ func (p *Pool) exchangeShared(ctx context.Context, c *conn, req *Request, resp *
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	case reply.safe:
-		retry = !last
-	case x.Reused && answered && reply.ended && reply.first.IsZero() && p.lost(req, last):
+		retry = !e.last
+	case x.Reused && e.answered && reply.ended && reply.first.IsZero() && p.lost(e.method, e.last):
 		c.lane.leave(c, ReasonStale)
 		return true, err
 	}

@@ -160,6 +160,9 @@ func measured(p *page, r *results.Result, e group) bool {
 			if severalServers(r) {
 				p.note("Origin: "+counterpart(r, e.arms), plain)
 			}
+			if text := labels(e.arms, results.LabelArrivals); text != "" {
+				p.note("Arrivals: "+text+".", plain)
+			}
 			return true
 		}
 	}
@@ -186,6 +189,8 @@ func method(e group) string {
 		parts = append(parts, text+", each with fresh processes")
 	}
 	switch {
+	case slices.ContainsFunc(e.arms, func(a *results.Arm) bool { return len(a.Trials) > 0 && a.Trials[0].Search != nil }):
+		parts = append(parts, "each arm at the highest rate that kept its objective, for "+seconds(x.Block))
 	case x.Block > 0 && x.Rounds == 1:
 		parts = append(parts, "one block of "+seconds(x.Block)+" for each arm")
 	case x.Block > 0:

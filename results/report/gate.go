@@ -75,6 +75,7 @@ func gateTable(out *bytes.Buffer, g *results.GateReport, o Options) error {
 	p.item("took", 6, plain, fmt.Sprintf("%s, %s", seconds(g.Elapsed), plural(g.Trials, "trial", "trials")))
 	gateArms(p, g)
 	gateExact(p, g)
+	gateInstructions(p, g)
 	for _, reason := range g.Noise {
 		p.item("noise", 6, yellow, reason)
 	}
@@ -121,6 +122,10 @@ func gateExact(p *page, g *results.GateReport) {
 			same++
 			continue
 		}
+		if j.Verdict == results.Improvement {
+			p.item("new", 10, green, j.Name+": "+j.What+": "+j.Reason)
+			continue
+		}
 		if !j.Fails() {
 			p.item("changed", 10, yellow, j.Name+": "+j.What+" "+j.Reason+" (reported only)")
 			continue
@@ -130,6 +135,38 @@ func gateExact(p *page, g *results.GateReport) {
 	if same > 0 {
 		p.item("same", 10, green, plural(same, "comparison", "comparisons"))
 	}
+}
+
+func gateInstructions(p *page, g *results.GateReport) {
+	if len(g.Instructions) == 0 {
+		return
+	}
+	p.heading("Instructions of both ends, in thousands")
+	t := grid{titles: []string{"", "one", "base", "head", "head against base", "verdict"}, left: true}
+	for _, j := range g.Instructions {
+		t.add(cell{text: j.Name}, cell{text: j.What}, cell{text: kilo(j.Base)}, cell{text: kilo(j.Head)},
+			cell{text: instructionChange(j)}, cell{text: string(j.Verdict), style: verdictStyle(j.Verdict)})
+	}
+	t.print(p)
+	for _, j := range g.Instructions {
+		if j.Verdict != results.GatePassed {
+			p.note(j.Name+": "+j.Reason, plain)
+		}
+	}
+	p.note(instructionsBlind, plain)
+}
+
+// instructionsBlind is said with every count: who does not know it would trust
+// it with too much.
+const instructionsBlind = "Counted by Valgrind. Not seen: the kernel and its sockets, locks, waiting, caches and branches, collecting garbage."
+
+func kilo(v float64) string { return fmt.Sprintf("%.1f", v/1000) }
+
+func instructionChange(j results.InstructionJudgement) string {
+	if j.Ratio == 0 {
+		return nothing
+	}
+	return fmt.Sprintf("%+.2f %%", 100*(j.Ratio-1))
 }
 
 func gateMarkdown(out *bytes.Buffer, g *results.GateReport, _ Options) error {
@@ -145,6 +182,15 @@ func gateMarkdown(out *bytes.Buffer, g *results.GateReport, _ Options) error {
 	}
 	if len(rows) > 0 {
 		mdTable(out, []string{"arm", "metric", "head against base", "tolerance", "verdict", "why"}, rows)
+	}
+	rows = nil
+	for _, j := range g.Instructions {
+		rows = append(rows, []string{md(j.Name), j.What, kilo(j.Base), kilo(j.Head), instructionChange(j), string(j.Verdict), md(j.Reason)})
+	}
+	if len(rows) > 0 {
+		mdTable(out, []string{"arm", "thousand instructions of one", "base", "head", "head against base", "verdict", "why"}, rows)
+		fmt.Fprintf(out, "\n%s\n", instructionsBlind)
+		return nil
 	}
 	changed := slices.DeleteFunc(slices.Clone(g.Exact), func(j results.ExactJudgement) bool { return j.Verdict == results.GatePassed })
 	rows = nil
@@ -184,6 +230,9 @@ func gateJUnit(out *bytes.Buffer, g *results.GateReport, _ Options) error {
 		open := j.Verdict == results.Undecided || j.Verdict == results.Regression
 		fails := j.Verdict == results.Regression && j.Rule.Severity == results.Blocks && len(g.Noise) == 0
 		add(j.Name+": "+j.Rule.Metric, fails, open || len(g.Noise) > 0, reason)
+	}
+	for _, j := range g.Instructions {
+		add(j.Name+": instructions of a "+j.What, j.Verdict == results.Regression, j.Verdict == results.Undecided, fmt.Sprintf("%s: %s: %s", j.Verdict, instructionChange(j), j.Reason))
 	}
 	if g.Verdict == results.Undecided && s.Skipped == 0 {
 		add("verdict", false, true, g.Why)

@@ -78,3 +78,27 @@ func TestGateJUnitOfANoisyMachine(t *testing.T) {
 		t.Errorf("%s with %d failures and %d skipped", g.Verdict, all.Failures, all.Skipped)
 	}
 }
+
+func TestRenderInstructions(t *testing.T) {
+	g := &results.GateReport{Schema: results.GateSchemaName, Scenario: results.Scenario{Name: "nightly"}, Base: "main", Head: "HEAD"}
+	g.Instructions = []results.InstructionJudgement{
+		results.JudgeInstructions("hs", "handshake", 7_740_176, 7_817_600),
+		results.JudgeInstructions("pool", "request", 89_600, 89_700),
+	}
+	g.Conclude()
+	for format, want := range map[string][]string{
+		"table":    {"hs    handshake  7740.2  7817.6  +1.00 %            REGRESSION\n", "request    89.6    89.7    +0.11 %            PASS", "Not seen: the kernel", "REGRESSION: more instructions"},
+		"markdown": {"| pool | request | 89.6 | 89.7 | +0.11 % | PASS | the same within 0.5 % |", "Not seen: the kernel"},
+		"junit":    {`tests="2" failures="1" errors="0" skipped="0"`},
+	} {
+		var out bytes.Buffer
+		if err := RenderGate(&out, format, g, Options{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range want {
+			if !strings.Contains(out.String(), text) {
+				t.Errorf("%s does not say %q:\n%s", format, text, out.String())
+			}
+		}
+	}
+}

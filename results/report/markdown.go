@@ -111,7 +111,7 @@ func markdownFindings(out *bytes.Buffer, r *results.Result) {
 var markdownColumns = []string{
 	results.MetricHandshakeRTTs, results.MetricHandshakeEdge, results.MetricHandshakeOrigin,
 	results.MetricBytesSent, results.MetricBytesReceived,
-	"latency.p50", "latency.p99", "reuse.ratio", "cache.hit.ratio", "origin.offload", "handshake.per1000",
+	results.MetricCapacity, "latency.p50", "latency.p99", "reuse.ratio", "cache.hit.ratio", "origin.offload", "handshake.per1000",
 }
 
 func markdownArms(out *bytes.Buffer, r *results.Result, x results.Experiment) {
@@ -166,6 +166,13 @@ func markdownTrust(out *bytes.Buffer, r *results.Result) {
 	for i := range r.Arms {
 		if a := &r.Arms[i]; a.Error != "" {
 			fmt.Fprintf(out, "- ❌ %s: %s\n", md(a.Name), md(a.Error))
+		}
+	}
+	for _, a := range searched(r) {
+		for _, t := range a.Trials {
+			if t.Search != nil {
+				fmt.Fprintf(out, "- %s: %s\n", md(a.Name), md(t.Search.Reason))
+			}
 		}
 	}
 	for _, w := range r.Validity.Warnings {

@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden reports")
 
-var names = []string{"quickstart", "interrupted", "failed"}
+var names = []string{"quickstart", "interrupted", "failed", "find"}
 
 func document(t testing.TB, name string) *results.Result {
 	t.Helper()

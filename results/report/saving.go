@@ -30,6 +30,8 @@ func saving(p *page, r *results.Result, e group) {
 	p.note(note, faint)
 	p.blank()
 	theory(p, r, e)
+	cacheTheory(p, r, e)
+	hidden(p, r, e)
 	races(p, r, e)
 	latency(p, r, e)
 	if hasCPU(e) {
@@ -61,6 +63,47 @@ func theory(p *page, r *results.Result, e group) {
 	}
 	g.print(p)
 	p.note("The prediction holds for Poisson arrivals, pools chosen at random and requests that do not overlap; overlapping ones need a connection more than it says. Servers with unequal numbers of workers count as what they are.", faint)
+	p.blank()
+}
+
+// cacheTheory prints what the caches held and answered, beside what the closed
+// forms say.
+func cacheTheory(p *page, r *results.Result, e group) {
+	told := false // whether there is more than a hit ratio
+	g := grid{titles: []string{"Cache, against theory", "objects\nheld", "\nevicted", "answered\nfresh", "\npredicted", "\noffload", "\npredicted", "\nstale", "\ncollapsed"}}
+	for _, a := range e.arms {
+		if a.Error != "" || a.Metrics["cache.objects"].Value == 0 {
+			continue
+		}
+		told = told || slices.ContainsFunc([]string{"cache.hit.predicted", "cache.evicted", "cache.stale"}, func(m string) bool { return a.Metrics[m].Value > 0 })
+		row := []cell{{text: armWords(r, a)}}
+		for _, m := range []string{"cache.objects", "cache.evicted", "cache.hit.ratio", "cache.hit.predicted", "origin.offload", "origin.offload.predicted", "cache.stale", "cache.collapsed"} {
+			row = append(row, cell{text: show(a, m)})
+		}
+		g.add(row...)
+	}
+	if !told {
+		return
+	}
+	g.print(p)
+	p.note("Objects held: in one point of presence, at the end; the predictions take that for the capacity, and the rate at which viewers really came. They are of independent requests (Che for LRU, Garetto for FIFO, renewal for lifetimes), once the caches are full; where no closed form is known there is none.", faint)
+	p.blank()
+}
+
+// hidden prints for how long viewers did not notice that the origin refused
+// the edge.
+func hidden(p *page, r *results.Result, e group) {
+	g := grid{titles: []string{"The origin refused the edge", "hidden from\nviewers for", "answered\nstale", "failed\nrequests", "handshakes\nrefused"}}
+	for _, a := range e.arms {
+		if a.Error == "" && a.Metrics["handshake.failed"].Value > 0 {
+			g.add(cell{text: armWords(r, a)}, cell{text: show(a, "failure.hidden")}, cell{text: show(a, "cache.stale")}, cell{text: show(a, "requests.failed")}, cell{text: show(a, "handshake.failed")})
+		}
+	}
+	if !slices.ContainsFunc(e.arms, func(a *results.Arm) bool { return a.Metrics["failure.hidden"].N > 0 }) {
+		return
+	}
+	g.print(p)
+	p.note("Hidden: from the moment of the refusal to the first viewer who was told. – means that none was while it was measured.", faint)
 	p.blank()
 }
 

@@ -46,6 +46,10 @@ func renderTable(out *bytes.Buffer, r *results.Result, o Options) error {
 			saving(p, r, g)
 		}
 	}
+	if arms := searched(r); len(arms) > 0 {
+		p.heading(next("What rate can it take"))
+		searches(p, r, arms)
+	}
 	if planned := bypassExperiments(r); len(planned) > 0 {
 		p.heading(next("Who else can pull"))
 		for _, name := range planned {

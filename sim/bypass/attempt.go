@@ -100,6 +100,13 @@ type Attempt struct {
 	// connections, sessions or memory that a restart would lose.
 	Live bool
 
+	// OnServers13 says why the attempt is made on real servers with TLS 1.3 alone;
+	// "" where it is made with both versions.
+	OnServers13 string
+
+	// TwoHosts: the attempt needs a public host beside the protected one.
+	TwoHosts bool
+
 	// Sides are the listeners that it needs beside the TLS port: see Origin.
 	Sides []string
 

@@ -98,8 +98,7 @@ func init() {
 				"request a path that has no route", "an object with DELETE", "an object behind a double slash",
 			},
 			Holds: origin.Authority, Mistakes: map[string]string{origin.Header: "guard-behind-router"},
-			BuiltinOnly: "it is about the order of guard and router in the origin's own program",
-			Run:         pastTheRouter,
+			Run: pastTheRouter,
 		},
 	)
 }

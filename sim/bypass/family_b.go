@@ -30,6 +30,7 @@ func init() {
 			Reference:  "AWS, Restrict access to Application Load Balancers (CloudFront Developer Guide)",
 			Steps:      []string{"request from outside with the current value"},
 			Holds:      origin.Secret | origin.Authority,
+			Mistakes:   map[string]string{origin.Header: "any-secret"},
 			Run:        leakedSecret,
 		},
 		Attempt{

@@ -23,10 +23,10 @@ func init() {
 				"the same with an unknown SNI",
 				"the same with the site's name in capitals",
 			},
-			Holds:       origin.Authority, // in capitals it is still the site's name
-			BuiltinOnly: publicHostMissing,
-			Mistakes:    map[string]string{origin.MTLS: "lax-default"},
-			Run:         strangeServerNames,
+			Holds:    origin.Authority, // in capitals it is still the site's name
+			TwoHosts: true,
+			Mistakes: map[string]string{origin.MTLS: "lax-default"},
+			Run:      strangeServerNames,
 		},
 		Attempt{
 			ID:         "D04",
@@ -39,11 +39,11 @@ func init() {
 				"handshake with SNI and Host of the protected site, for a strategy that does not look at names",
 				"handshake with SNI of a public site of the same origin, then request with Host of the protected one",
 			},
-			Holds:       origin.Authority, // in the first step
-			BuiltinOnly: publicHostMissing,
-			Unasked:     true,
-			Mistakes:    map[string]string{origin.MTLS: "no-authority-check"},
-			Run:         publicServerName,
+			Holds:    origin.Authority, // in the first step
+			TwoHosts: true,
+			Unasked:  true,
+			Mistakes: map[string]string{origin.MTLS: "no-authority-check"},
+			Run:      publicServerName,
 		},
 		Attempt{
 			ID:         "D09",
@@ -114,6 +114,12 @@ func resumption(ctx context.Context, l *Lab) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	if !step.Resumed && l.server != "" {
+		// A server that has forgotten its sessions at the reload asks for
+		// everything again, and nothing is shown.
+		step.Lacks = certificateProofs
+		return Outcome{Steps: []Step{step}}, nil
+	}
 	if !step.Resumed {
 		entry, err := l.Audit(ctx, step.Local)
 		if err != nil {
@@ -139,6 +145,7 @@ func keepAlive(ctx context.Context, l *Lab) (Outcome, error) {
 	}
 	t.Name = "same connection after revocation"
 	after, err := conn.Send(ctx, t)
+	after.Follows = true
 	return Outcome{Steps: []Step{after}}, err
 }
 

@@ -42,7 +42,8 @@ func init() {
 				"offer that session for the protected host",
 			},
 			Holds: origin.Authority, Mistakes: map[string]string{origin.MTLS: "optional-certificate"},
-			BuiltinOnly: publicHostMissing,
+			TwoHosts:    true,
+			OnServers13: "a session of TLS 1.2 brings the server name along under which it was made, and is refused for that, whatever is asked of certificates",
 			Run:         foreignSession,
 		},
 		Attempt{
@@ -93,9 +94,6 @@ func init() {
 		},
 	)
 }
-
-// publicHostMissing is why a case about two hosts needs the built-in origin.
-const publicHostMissing = "the drivers write no public host beside the protected one"
 
 // oneSession keeps a session whatever host it was made for.
 type oneSession struct{ state *tls.ClientSessionState }

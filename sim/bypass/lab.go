@@ -33,8 +33,8 @@ type Origin interface {
 
 // The listeners beside the TLS port.
 const (
-	SidePlain = "plain" // HTTP without TLS
-	SideV6    = "v6"    // TLS on [::1]
+	SidePlain = origin.SidePlain // HTTP without TLS
+	SideV6    = origin.SideV6    // TLS on [::1]
 )
 
 // Environment is what the origin's process needs beside its policy.

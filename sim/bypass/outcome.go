@@ -44,6 +44,10 @@ type Step struct {
 	// Early: what the attempt builds on was refused already, wherever that was.
 	Early bool
 
+	// Follows: an earlier request on this connection was served, and a server's
+	// log may have no more of the connection than that.
+	Follows bool
+
 	// Leaked: the answer gave something away, protected or not.
 	Leaked bool
 

@@ -153,7 +153,7 @@ func (s *series) group(ctx context.Context, rows []int) (err error) {
 	if v.pin == origin.PinLeaf {
 		p.PinValue = s.runner.Material.edgeLeaf
 	}
-	if first.Server != "" {
+	if driver, real := origin.DriverNamed(first.Server); real && !driver.PublicHosts() {
 		p.PublicHosts = nil
 	}
 	starting, cancel := context.WithTimeout(ctx, startPatience)

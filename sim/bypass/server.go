@@ -143,10 +143,14 @@ func (s onServer) unmet(a Attempt, v variant, version string) string {
 		return a.unmet(version)
 	case a.BuiltinOnly != "":
 		return a.BuiltinOnly
-	case a.Live:
-		return "it changes the policy of a running origin, and the drivers write one at the start"
-	case len(a.Sides) > 0:
-		return fmt.Sprintf("the drivers open no %s listener", a.Sides[0])
+	case a.OnServers13 != "" && version == "1.2":
+		return a.OnServers13
+	case a.TwoHosts && !s.driver.PublicHosts():
+		return "the driver writes no public host beside the protected one"
+	case a.Live && !s.driver.Reloads():
+		return "it changes the policy of a running origin, and the driver writes one at the start"
+	case slices.ContainsFunc(a.Sides, func(side string) bool { return !s.driver.Opens(side) }):
+		return fmt.Sprintf("the driver opens no %s listener", a.Sides[0])
 	case a.SecondLeaf && v.pin == origin.PinLeaf:
 		return "it begins with another certificate in the edge's name, and here one certificate is pinned"
 	}
@@ -160,7 +164,9 @@ func (s onServer) predict(row Planned, a Attempt, v variant) (Planned, error) {
 	if err != nil {
 		return row, fmt.Errorf("predicting %s against %s on %s: %w", a.ID, v.name, s.driver.Name, err)
 	}
-	p.PublicHosts = nil
+	if !s.driver.PublicHosts() {
+		p.PublicHosts = nil
+	}
 	required := p.Requires(a.Path)
 	for _, limit := range s.driver.Limits(s.found, p) {
 		switch {
