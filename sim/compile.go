@@ -263,6 +263,10 @@ func (c *compiler) bypassSettings(e *scenarios.Experiment) {
 				"bypass attempts meet the built-in origin's reference policies, which have %s, not %s: leave it out of this experiment", want, got)
 		}
 	}
+	if e.Link.Distant() {
+		c.problem(fmt.Sprintf("experiments[%d].link", e.Index),
+			"bypass attempts go over loopback, and there is no %s link for them: write link: {kind: direct, rtt: 0s} in this experiment, without distances of edge.pops", e.Link.Kind)
+	}
 }
 
 // bypassPlan is the plan in the attempts' own terms.
@@ -274,6 +278,9 @@ func (x *Experiment) bypassPlan() bypass.Plan {
 func policies(rows []bypass.Planned) int {
 	distinct := map[[3]string]bool{}
 	for _, row := range rows {
+		if row.Server == bypass.EdgeServer {
+			continue // it meets no origin
+		}
 		distinct[[3]string{row.Server, row.Strategy, row.Mistake}] = true
 	}
 	return len(distinct)

@@ -92,7 +92,7 @@ func countMetrics(x *Experiment, c map[string]int64, cached bool) map[string]flo
 	m := map[string]float64{
 		"requests.count":    float64(c[countRequests]),
 		"requests.failed":   float64(c[countFailed]),
-		"requests.dropped":  float64(c[countDropped]),
+		"requests.dropped":  float64(c[countDropped] + c[countUnsent]),
 		"connect.count":     float64(c[countConnects]),
 		"handshake.full":    float64(c[countHandshakeFull]),
 		"handshake.resumed": float64(c[countHandshakeResumed]),

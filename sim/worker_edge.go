@@ -19,6 +19,10 @@ import (
 // beyond it are counted as dropped, never queued unseen.
 const maxInFlight = 10000
 
+// tooLate is how long after its block a generator that is behind still sends: an
+// edge that is overloaded grossly would never come to the end of its schedule.
+const tooLate = 2 * time.Second
+
 // drainViewers bounds how long a block waits for its last viewers.
 const drainViewers = 10 * time.Second
 
@@ -320,6 +324,10 @@ func (w *edgeWorker) generate(ctx context.Context, pacer Pacer, block window, se
 		due := block.started.Add(offset)
 		if err = clock.wait(ctx, due); err != nil {
 			break
+		}
+		if time.Since(block.started) > block.length+tooLate {
+			w.recorder.unsent(due)
+			continue
 		}
 		select {
 		case slots <- struct{}{}:

@@ -345,6 +345,9 @@ func (l *lane) finish(c *conn, reason string) {
 	l.pool.stats.Open--
 	l.pool.stats.Closed[reason]++
 	l.pool.stats.PerConnection[c.uses]++
+	if (reason == ReasonHandshake || reason == ReasonFailed) && !c.heard() {
+		l.pool.stats.Unheard++
+	}
 	if reason == ReasonIdle {
 		l.pool.stats.IdleClosed++
 	}

@@ -25,10 +25,7 @@ type Answer struct {
 	Trailer func() http.Header
 }
 
-var (
-	errNoStreams  = errors.New("content does not stream over h3: use h1 or h2")
-	errOwnStreams = errors.New("content does not stream through the nethttp pool: use the own one")
-)
+var errNoStreams = errors.New("content does not stream over h3, nor through the nethttp pool: use h1 or h2, and the own pool")
 
 // Open is Do with content that streams, in both directions: it returns when
 // the header is there, and Config.MaxBody does not apply. The exchange ends
@@ -53,12 +50,8 @@ func (p *Pool) open(ctx context.Context, t *Target, req *Request, x *Exchange) (
 		x.Failed = StageHTTP
 		return nil, err
 	}
-	switch err = t.checkProtocol(); {
-	case err != nil:
-	case t.Protocol == H3:
+	if err = t.checkProtocol(); err == nil && (t.Protocol == H3 || p.cfg.Kind == NetHTTP) {
 		err = errNoStreams
-	case p.cfg.Kind == NetHTTP:
-		err = errOwnStreams
 	}
 	if err != nil {
 		x.Failed = StageWait

@@ -78,27 +78,33 @@ func (p *Pool) do(ctx context.Context, t *Target, req *Request, resp *Response, 
 		x.Failed = StageHTTP
 		return err
 	}
-	err = t.checkProtocol()
-	if err == nil && p.cfg.Kind == NetHTTP && t.Protocol != H1 && t.Protocol != "" {
-		err = fmt.Errorf("the nethttp pool speaks HTTP/1.1 only, not %s", t.Protocol)
-	}
-	if err != nil {
-		x.Failed = StageWait
-		return err
-	}
-	l, err := p.enter(t)
+	l, err := p.laneOf(t)
 	if err != nil {
 		x.Failed = StageWait
 		return err
 	}
 	defer p.busy.Done()
 	if l.standard != nil {
-		return l.standard.do(ctx, req, resp, x)
+		traced := *x // of its own memory, which a trace keeps, so that x needs none
+		err := l.standard.do(ctx, req, resp, &traced)
+		*x = traced
+		return err
 	}
 	if l.shared {
 		return p.doShared(ctx, l, t, req, resp, x)
 	}
 	return p.doAlone(ctx, l, t, req, resp, x)
+}
+
+// laneOf enters the lane of t: see enter.
+func (p *Pool) laneOf(t *Target) (*lane, error) {
+	if err := t.checkProtocol(); err != nil {
+		return nil, err
+	}
+	if p.cfg.Kind == NetHTTP && t.Protocol != H1 && t.Protocol != "" {
+		return nil, fmt.Errorf("the nethttp pool speaks HTTP/1.1 only, not %s", t.Protocol)
+	}
+	return p.enter(t)
 }
 
 // doAlone is Do where a connection carries one request at a time.
@@ -292,7 +298,8 @@ func (p *Pool) CloseIdle() {
 }
 
 // Close closes every connection, fails the calls of Do that are under way,
-// and waits for them. More calls do nothing. It never fails.
+// and waits for them; for what Open returned too, until its content is at its
+// end or closed. More calls do nothing. It never fails.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	if p.closed {
