@@ -50,7 +50,8 @@
 // What nobody documents is never replaced by a default unseen: the scenario is
 // refused until it sets what it depends on. It depends on edge.protocol always;
 // on edge.identity with mtls; in requests mode on edge.pool.idleTimeout when
-// connections are reused, and on edge.pool.maxConnections when arrivals are
+// connections are reused, on edge.pool.scope when there are several workers
+// besides, and on edge.pool.maxConnections when arrivals are
 // open or more viewers ask at once than the default allows connections; in
 // handshakes mode on edge.tls.version, group, resumption and verify. What only
 // a failing origin brings out (edge.retry, edge.status) it does not depend on:

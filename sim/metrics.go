@@ -137,6 +137,7 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 	counts := countMetrics(x, c.merged.Counts, cached)
 	if x.Kind == Requests {
 		predictReuse(c.arm, counts["origin.requests"]/(x.Block*float64(good)), counts)
+		predictRace(c.arm, counts["origin.requests"]/(x.Block*float64(good)), counts)
 		held := cacheHeld(c.arm, c.trials)
 		cacheMetrics(held, counts)
 		if span := time.Duration(c.merged.Counts[countSpan]).Seconds(); span > 0 {
