@@ -18,7 +18,9 @@
 //     Conclude weighs it. Compare sets stored results side by side.
 //  7. Gate decides whether one arm is worse than another: Run looks at 10, 20
 //     and 30 trials, repeats what it suspects on fresh ones, and judges each
-//     metric by its rule.
+//     metric, and each ratio that both sides have, by its rule. What is exact
+//     is compared by GateExact and GateAttempts, and counts of instructions by
+//     JudgeInstructions, within a share that never depends on the machine.
 //
 // Invariants: a document holds finite numbers only; a metric has one unit for
 // ever; histograms of another geometry are refused; whatever keeps a rule

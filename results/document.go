@@ -73,6 +73,7 @@ type Experiment struct {
 	Trials         int     `json:"trials,omitempty"`  // planned
 	Rounds         int     `json:"rounds,omitempty"`  // of blocks in one trial
 	Block          float64 `json:"block,omitempty"`   // seconds
+	Counted        int64   `json:"counted,omitempty"` // requests of every arm, where they were counted and not timed
 	Blocks         int     `json:"blocks,omitempty"`  // of all arms whose CPU was read; 0: not counted
 	Crowded        int     `json:"crowded,omitempty"` // of them, those in which others had the processors for a fifth of the time and more
 	Skipped        string  `json:"skipped,omitempty"` // why it could not run here at all: a server that is not installed

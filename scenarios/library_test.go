@@ -20,7 +20,7 @@ func TestLibrary(t *testing.T) {
 		"far-servers":          "nginx 4, haproxy 4, apache 4, caddy 6",
 		"far-origin":           "pops 4",
 		"find-capacity":        "capacity 4",
-		"gate-exact":           "handshake 4, resumption 2, retry 1, bypass 19 cases",
+		"gate-exact":           "handshake 4, resumption 2, retry 1, pool-and-cache 3, bypass 19 cases",
 		"gate-instructions":    "handshake 1, pooled 1",
 		"gate-selftest":        "handshake 1",
 		"handshake-quic":       "handshake 8, caddy 6",

@@ -115,7 +115,7 @@ func (r *run) measure(ctx context.Context, x *Experiment, m measured, pairs []*p
 func (r *run) collect(x *Experiment, arms []collected, rounds int) error {
 	r.result.Experiments = append(r.result.Experiments, results.Experiment{
 		Name: x.Name, Kind: string(x.Kind), Line: x.Line, Trials: x.Trials, Rounds: rounds,
-		Block: x.Block, PlannedSeconds: x.PlannedSeconds,
+		Block: x.Block, Counted: x.Count, PlannedSeconds: x.PlannedSeconds,
 	})
 	countCrowded(x, arms, &r.result.Experiments[len(r.result.Experiments)-1])
 	base := baselineOf(arms)

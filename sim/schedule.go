@@ -33,6 +33,9 @@ func oneBlock(ctx context.Context, x *Experiment, pairs []*pair, each func(*pair
 // blocksOf are the warm-up and the measured block of an arm that has one long
 // block, by time or by number.
 func (x *Experiment) blocksOf(a *Arm) []Block {
+	if x.Count > 0 {
+		return []Block{{Count: x.Count}}
+	}
 	workload := &a.Settings.Workload
 	measured := Block{Seconds: x.blockOf(a), Count: int64(workload.Requests)}
 	switch {

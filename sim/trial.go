@@ -188,6 +188,9 @@ func (p *pair) block(ctx context.Context, b Block) {
 	if err == nil && done.Error != "" && done.Failed == done.Count { // some failures are a result, all failures are a broken arm
 		err = fmt.Errorf("the edge of %s: %d of %d failed; the first: %s", p.arm.Name, done.Failed, done.Count, done.Error)
 	}
+	if err == nil && b.Count > 0 && done.Count != b.Count {
+		err = fmt.Errorf("the edge of %s: %w: it did %d of %d", p.arm.Name, errUncounted, done.Count, b.Count)
+	}
 	if err != nil {
 		p.fail(ctx, err)
 		return

@@ -28,6 +28,12 @@ func TestScripts(t *testing.T) {
 			"waitfile":     waitFile,
 			"alone":        alone,
 			"edit":         edit,
+
+			"client-certificate": clientCertificate,
+			"listening":          listening,
+			"waitfor":            waitFor,
+			"get":                get,
+			"terminate":          terminate,
 		},
 		RequireExplicitExec: true,
 	})

@@ -315,7 +315,8 @@ func (p *Pool) CloseIdle() {
 }
 
 // Close closes every connection, fails the calls of Do that are under way,
-// and waits for them. More calls do nothing. It never fails.
+// and waits for them; for what Open returned too, until its content is at its
+// end or closed. More calls do nothing. It never fails.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	if p.closed {
