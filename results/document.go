@@ -73,6 +73,7 @@ type Experiment struct {
 	Trials         int     `json:"trials,omitempty"`  // planned
 	Rounds         int     `json:"rounds,omitempty"`  // of blocks in one trial
 	Block          float64 `json:"block,omitempty"`   // seconds
+	Counted        int64   `json:"counted,omitempty"` // requests of every arm, where they were counted and not timed
 	Blocks         int     `json:"blocks,omitempty"`  // of all arms whose CPU was read; 0: not counted
 	Crowded        int     `json:"crowded,omitempty"` // of them, those in which others had the processors for a fifth of the time and more
 	Skipped        string  `json:"skipped,omitempty"` // why it could not run here at all: a server that is not installed
@@ -308,10 +309,18 @@ type Tally struct {
 	Connects   int64  `json:"connects"`           // TCP connections that the edge made
 	Handshakes int64  `json:"handshakes"`         // at the origin: full, resumed, failed and closed before ClientHello; plain ones of a baseline
 	Accepted   int64  `json:"accepted,omitempty"` // connections that the origin took in; equal to those that ended
+	GivenUp    int64  `json:"givenUp,omitempty"`  // TCP connects beside Connects that the edge gave up: the origin may have seen some
+	Unheard    int64  `json:"unheard,omitempty"`  // of Connects: failed without a word from the origin, which may not have seen some
 	// Bytes beneath TLS of all handshakes that succeeded, both directions
 	// together, as each end counted them.
 	EdgeBytes   int64 `json:"edgeBytes,omitempty"`
 	OriginBytes int64 `json:"originBytes,omitempty"`
+}
+
+// Agrees reports whether the two ends' connections are equal, but for those of
+// which the edge cannot know whether the origin saw them.
+func (t *Tally) Agrees() bool {
+	return t.Handshakes >= t.Connects-t.Unheard && t.Handshakes <= t.Connects+t.GivenUp
 }
 
 // Experiment finds an experiment by name.
