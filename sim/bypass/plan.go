@@ -102,6 +102,9 @@ func (p Plan) rows(a Attempt, strategy string) ([]Planned, error) {
 	for _, protocol := range p.protocols(a, v) {
 		for _, mistake := range append([]string{""}, controls...) {
 			for _, version := range p.TLS {
+				if protocol == overH3 && version == "1.2" && !a.overQUIC() {
+					continue // QUIC has no TLS 1.2
+				}
 				row := Planned{Case: a.ID, Title: a.Title, Strategy: v.name, Mistake: mistake, TLS: version, Protocol: protocol}
 				if row, err = predict(row, a, v); err != nil {
 					return nil, err
