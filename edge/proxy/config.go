@@ -22,6 +22,10 @@ type Config struct {
 	// Viewers is how viewers are met; its zero value is plaintext.
 	Viewers  Viewers
 	Timeouts Timeouts
+	// Failed is told of each pull that the origin did not answer, with the
+	// reason, which viewers are not told; nil is not. Several goroutines call it
+	// at once.
+	Failed func(error)
 }
 
 // Viewers is what viewers are shown and asked for.
