@@ -86,24 +86,8 @@ func (v Viewers) tls() (*tls.Config, error) {
 	}
 	if v.Authority != nil {
 		cfg.ClientCAs, cfg.ClientAuth = v.Authority, tls.RequireAndVerifyClientCert
-		cfg.VerifyConnection = v.verify
 	}
 	return cfg, nil
-}
-
-// verify looks at resumed sessions too: what was shown then must still do.
-func (v Viewers) verify(state tls.ConnectionState) error {
-	if len(state.PeerCertificates) == 0 {
-		return errors.New("the viewer shows no certificate")
-	}
-	intermediates := x509.NewCertPool()
-	for _, cert := range state.PeerCertificates[1:] {
-		intermediates.AddCert(cert)
-	}
-	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{
-		Roots: v.Authority, Intermediates: intermediates, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	return err
 }
 
 // The protocols of ALPN.

@@ -70,6 +70,8 @@ func (t *trip) serve(asked string) {
 	}
 	if r.Body != http.NoBody && r.ContentLength != 0 {
 		t.body = &content{trip: t, control: http.NewResponseController(t.w)}
+		// Else net/http would read all of the request before it sends a header.
+		_ = t.body.control.EnableFullDuplex() // which h2 is anyway
 		visit.Content, visit.Length, visit.Trailer = t.body, r.ContentLength, r.Trailer
 	}
 	ctx := r.Context()
