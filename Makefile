@@ -6,9 +6,10 @@ TOOLS := $(CURDIR)/.tools
 FUZZTIME ?= 15s
 NOISERUNS ?= 20
 DATE ?= $(shell date -u +%F)
+LINKFIGURES := ^Test(Distance|ModelIsTheory|LossCostsWhatItShould|NetstackEdges|NetstackConnections|NetstackConnectionMemory|NetstackSoak)$$
 
 .DEFAULT_GOAL := help
-.PHONY: gate gate-simulation help build servers test race lint fmt fuzz cache-soak cache-suite golden cover cross tidy noise-evidence bench-peers bench-handshakes bench-serve clean
+.PHONY: gate gate-simulation gate-record gate-evidence help build servers test race lint fmt fuzz cache-soak cache-suite golden cover cross tidy links-evidence noise-evidence bench-peers bench-handshakes bench-serve clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -62,8 +63,25 @@ golden: ## rewrite the golden files
 gate-simulation: ## gates on three simulated machines, 10,000 each: false alarms and what is found
 	GATE_SIMULATIONS=10000 $(GO) test -count=1 -v -run TestGateSimulation ./results
 
+gate-record: NOISE ?= quiet
+gate-record: ## record what blocks cost here, for designs of a gate to be tried on: NOISE=busy beside others' work
+	GATE_RECORD=$(CURDIR)/results/testdata/gate-noise-$(NOISE).csv.gz $(GO) test -count=1 -timeout 15m -run TestRecordNoise ./sim
+
+gate-evidence: build ## 50 live gates and 110 counts, an hour and more, continued where it stopped; writes docs/gate.md; ARGS="-for 20m"
+	@tables=$$(mktemp -d) && trap 'rm -rf "$$tables"' EXIT && \
+	GATE_SIMULATIONS=2000 GATE_TABLES=$$tables $(GO) test -count=1 -run 'TestGateSimulation|TestGateReplay' ./results && \
+	$(GO) run ./bench/gates -tables "$$tables" $(ARGS)
+
 cover: ## test coverage per package
 	$(GO) test -cover ./...
+
+links-evidence: ## hold every figure of links, and write docs/links.md: five minutes, on a quiet machine, as root for tun
+	@set -e; parts=$$(mktemp -d); trap 'rm -rf "$$parts"' EXIT; \
+	  $(GO) test -count=1 -timeout 20m -v -run '$(LINKFIGURES)' ./wire -evidence "$$parts"; \
+	  { sed '/^<!-- measured -->$$/q' docs/links.md; \
+	    printf '\n## Measured\n\n%s, %s processors, %s, %s.\n' "$(DATE)" "$$(nproc)" "$$(uname -sr)" "$$($(GO) env GOVERSION)"; \
+	    for part in "$$parts"/*.md; do echo; cat "$$part"; done; } > docs/links.md.new; \
+	  mv docs/links.md.new docs/links.md
 
 noise-evidence: build ## run doctor --noise NOISERUNS times (20), and write docs/noise.md: ten minutes, on a quiet machine
 	@mkdir -p docs

@@ -31,6 +31,7 @@ var layers = map[string][]string{
 	"wire":           {},
 	"pki":            {},
 	"scenarios":      {},
+	"bench/gates":    {"sim", "results"},
 	"bench/peers":    {"sim", "results", "edge/pool", "wire", "pki", "scenarios"},
 }
 

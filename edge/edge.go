@@ -30,6 +30,9 @@ type Config struct {
 	// Header is added to every origin request, in order; a viewer's headers of
 	// these names are dropped.
 	Header [][2]string
+	// Loop is this edge's name in CDN-Loop (RFC 8586), which is then sent to the
+	// origin and looked for in what viewers send: see ErrLoop. "" does neither.
+	Loop string
 	// Topology is the servers, workers and pools of this point of presence.
 	Topology Topology
 	Seed     uint64 // of the choice of a pool
@@ -150,6 +153,9 @@ func (e *Edge) Pull(ctx context.Context, v Viewer) (Reply, error) {
 	if err := e.cfg.barred(v.Header, e.aim.Load().target.TLS); err != nil {
 		return Reply{Status: e.cfg.Status[PhaseBarred]}, fmt.Errorf("%s %s: %w", v.Method, v.Path, err)
 	}
+	if e.looped(v.Header) {
+		return Reply{}, fmt.Errorf("%s %s: %w", v.Method, v.Path, ErrLoop)
+	}
 	if v.Scratch != nil && e.passing {
 		return e.pass(ctx, v)
 	}
@@ -260,9 +266,17 @@ var hopByHop = []string{
 // because they are set after it was obeyed.
 func (e *Edge) header(viewer http.Header) [][2]string {
 	own := e.aim.Load().header
+	if e.cfg.Loop != "" {
+		return append(e.forwarded(viewer, own), [2]string{loopHeader, e.loop(viewer)})
+	}
 	if len(viewer) == 0 {
 		return own
 	}
+	return e.forwarded(viewer, own)
+}
+
+// forwarded is header without the edge's name.
+func (e *Edge) forwarded(viewer http.Header, own [][2]string) [][2]string {
 	var dropped []string
 	for _, line := range viewer.Values("Connection") {
 		for name := range strings.SplitSeq(line, ",") {
@@ -271,6 +285,9 @@ func (e *Edge) header(viewer http.Header) [][2]string {
 	}
 	var out [][2]string
 	for name, values := range viewer {
+		if e.cfg.Loop != "" && name == loopHeader {
+			continue
+		}
 		if slices.Contains(hopByHop, name) || slices.Contains(dropped, name) || sets(own, name) {
 			continue
 		}

@@ -18,7 +18,9 @@
 //     Conclude weighs it. Compare sets stored results side by side.
 //  7. Gate decides whether one arm is worse than another: Run looks at 10, 20
 //     and 30 trials, repeats what it suspects on fresh ones, and judges each
-//     metric by its rule.
+//     metric, and each ratio that both sides have, by its rule. What is exact
+//     is compared by GateExact and GateAttempts, and counts of instructions by
+//     JudgeInstructions, within a share that never depends on the machine.
 //
 // Invariants: a document holds finite numbers only; a metric has one unit for
 // ever; histograms of another geometry are refused; whatever keeps a rule
@@ -44,9 +46,9 @@
 //
 // The left of a selector is the name of an axis, or experiment, role or arm;
 // an arm is named in full or without its experiment. An arm that lacks the
-// axis matches neither = nor !=. Only ordinary arms match unless role is
-// selected (arm, baseline, aa), and only arms of the rule's own experiment
-// unless experiment is.
+// axis matches neither = nor !=. A duration may be written in another way, 60s
+// for 1m. Only ordinary arms match unless role is selected (arm, baseline, aa),
+// and only arms of the rule's own experiment unless experiment is.
 //
 // Operand Operator Number must match at least one arm and hold in every one
 // that it matches. In every other form each operand matches exactly one arm.

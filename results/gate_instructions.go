@@ -19,6 +19,7 @@ type InstructionJudgement struct {
 	Ratio   float64 `json:"ratio"` // head ÷ base; 0 where nothing was counted
 	Verdict Verdict `json:"verdict"`
 	Reason  string  `json:"reason"`
+	Seconds float64 `json:"seconds,omitempty"` // that the first count took, of both sides
 }
 
 // JudgeInstructions compares two counts. A regression waits for Repeated.

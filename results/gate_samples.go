@@ -75,8 +75,9 @@ type RuleOf func(arm *Arm, metric string) (GateRule, bool)
 // DefaultRules is RuleOf without rules of the user's own.
 func DefaultRules(_ *Arm, metric string) (GateRule, bool) { return DefaultRule(metric) }
 
-// GateSamples takes from a run what the gate tests: CPU from the paired
-// blocks of each trial, everything else from the two sides' values of a trial.
+// GateSamples takes from a run what the gate tests: CPU from the paired blocks
+// of each trial, in-run ratios of two arms from the same, everything else from
+// the two sides' values of a trial.
 func (r *Result) GateSamples(rules RuleOf) ([]GateSample, error) {
 	names, sides, err := r.GateArms()
 	if err != nil {
@@ -104,6 +105,7 @@ func (r *Result) GateSamples(rules RuleOf) ([]GateSample, error) {
 			samples = append(samples, s)
 		}
 	}
+	samples = append(samples, r.ratioSamples(rules)...)
 	if len(samples) == 0 {
 		return nil, errors.New("there is nothing to judge: no metric with a rule was measured")
 	}
@@ -188,6 +190,9 @@ func (r *Result) GateExact(severity func(a *Arm, what string) Severity) ([]Exact
 		from := len(out)
 		base, head := sides[name][0], sides[name][1]
 		out = append(out, exactArm(name, base, head)...)
+		if r.counted(base.Experiment) {
+			out = append(out, exactCounts(name, base, head)...)
+		}
 		for i := from; i < len(out) && severity != nil; i++ {
 			out[i].Severity = severity(head, out[i].What)
 		}
@@ -213,6 +218,26 @@ func exactArm(name string, base, head *Arm) []ExactJudgement {
 		if b, h := base.Labels[label], head.Labels[label]; b != h {
 			out = append(out, ExactJudgement{name, label, Regression, Blocks, fmt.Sprintf("was %q, is %q", b, h)})
 		}
+	}
+	return out
+}
+
+// exactWhenCounted are exact where both sides made the same requests, one after
+// another: what a connection pool and a cache do with them is no accident then.
+var exactWhenCounted = []string{
+	"requests.count", "requests.failed", "connect.count", "handshake.full", "handshake.resumed", "reuse.ratio",
+	"cache.hit.ratio", "cache.stale", "cache.revalidated", "cache.collapsed", "origin.requests", "origin.bytes", "origin.connections", "origin.offload",
+}
+
+func (r *Result) counted(experiment string) bool {
+	return slices.ContainsFunc(r.Experiments, func(x Experiment) bool { return x.Name == experiment && x.Counted > 0 })
+}
+
+func exactCounts(name string, base, head *Arm) []ExactJudgement {
+	var out []ExactJudgement
+	for _, metric := range exactWhenCounted {
+		m, _ := MetricNamed(metric)
+		out = append(out, exactValue(name, m, base.Metrics[metric], head.Metrics[metric])...)
 	}
 	return out
 }

@@ -156,7 +156,7 @@ func RulesOf(rules []ScopedRule) RuleOf {
 func SeverityOf(rules []ScopedRule) func(a *Arm, metric string) Severity {
 	return func(a *Arm, metric string) Severity {
 		for i := range rules {
-			if rules[i].exact && rules[i].covers(a, metric) {
+			if rules[i].covers(a, metric) {
 				return rules[i].Rule.Severity
 			}
 		}

@@ -142,6 +142,7 @@ func TestGateSimulation(t *testing.T) {
 	n := simulations(t)
 	var mu sync.Mutex
 	alarms := 0
+	rows := make([]string, len(machines))
 	t.Run("machines", func(t *testing.T) {
 		for i, machine := range machines {
 			t.Run(machine.name, func(t *testing.T) {
@@ -158,9 +159,6 @@ func TestGateSimulation(t *testing.T) {
 						sameOpen++
 					}
 				}
-				mu.Lock()
-				alarms += same
-				mu.Unlock()
 				found, foundTrials := 0, 0
 				missed := map[Verdict]int{}
 				few := max(100, n/5)
@@ -175,6 +173,17 @@ func TestGateSimulation(t *testing.T) {
 				}
 				t.Logf("%d A/A gates: %d false alarms, %d inconclusive, %.1f trials; %d gates at +5 %%: %d found, %v otherwise, %.1f trials",
 					n, same, sameOpen, float64(sameTrials)/float64(n), few, found, missed, float64(foundTrials)/float64(few))
+				small := 0
+				for range few {
+					if judgements, _ := machine.gate(t, r, 0.03); regressed(judgements[0]) {
+						small++
+					}
+				}
+				mu.Lock()
+				alarms += same
+				rows[i] = fmt.Sprintf("| %s | %d | %d | %d | %.1f | %d | %.1f %% | %.1f %% | %.1f |", machine.name, n, same, sameOpen,
+					float64(sameTrials)/float64(n), few, 100*float64(small)/float64(few), 100*float64(found)/float64(few), float64(foundTrials)/float64(few))
+				mu.Unlock()
 				if 100*found < 95*few {
 					t.Errorf("+5 %% was found in %d of %d gates, want 95 %%", found, few)
 				}
@@ -184,6 +193,10 @@ func TestGateSimulation(t *testing.T) {
 			})
 		}
 	})
+	writeTable(t, "simulation", append([]string{
+		"| machine | gates, nothing changed | false alarms | inconclusive | trials | gates at each size | +3 % found | +5 % found | trials at +5 % |",
+		"|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+	}, rows...))
 	if total := n * len(machines); 100*alarms > total {
 		t.Errorf("%d false alarms in %d A/A gates, want at most 1 %%", alarms, total)
 	}

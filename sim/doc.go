@@ -30,6 +30,9 @@
 //  5. The trials become arms, pairs and validity of a results.Result, and the
 //     expectations are evaluated on it, claims judged by it.
 //
+// For a gate, [Versus] joins the plans of two sides into one, and
+// [CountInstructions] counts what an arm executes on either, without a run.
+//
 // Invariants:
 //
 //   - Nothing after Compile reads a scenario.

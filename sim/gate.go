@@ -120,6 +120,35 @@ func (p *Plan) WithTrials(trials int, perTrial float64, number int) *Plan {
 	return &out
 }
 
+// exactCount is how many requests of an arm are compared exactly.
+const exactCount = 300
+
+// Exactly returns the plan with one short trial, for what is compared exactly.
+// Where one viewer asks in a closed loop, every arm has as many requests, from
+// its first: then connections, hits and what reaches the origin are exact too.
+func (p *Plan) Exactly(seconds float64) *Plan {
+	out := p.WithTrials(1, seconds, 0)
+	for i := range out.Experiments {
+		x := &out.Experiments[i]
+		if x.Kind == Requests && !slices.ContainsFunc(x.Arms, func(a Arm) bool { return !a.oneViewer() }) {
+			out.PlannedSeconds -= x.PlannedSeconds
+			x.Count, x.PlannedSeconds = exactCount, float64(len(x.Arms))*(pairSeconds+exactSeconds)
+			out.PlannedSeconds += x.PlannedSeconds
+		}
+	}
+	return out
+}
+
+// exactSeconds is what so many requests take of one arm.
+const exactSeconds = 0.2
+
+// oneViewer reports whether the arm's n-th request is the same whatever the
+// time: nobody else asks, and nobody is awaited by the clock.
+func (a *Arm) oneViewer() bool {
+	load := &a.Settings.Workload
+	return load.Concurrency <= 1 && !load.Arrivals.Open() && !a.distant()
+}
+
 // OnlyBypass returns the plan with its bypass experiments alone, and whether
 // there are any.
 func (p *Plan) OnlyBypass() (*Plan, bool) {

@@ -94,3 +94,85 @@ func TestVersusRuns(t *testing.T) {
 		t.Errorf("samples of %v, want %v", measured, want)
 	}
 }
+
+// Two arms on either side have a ratio of their own on each, and a gate
+// compares those too.
+func TestVersusRunsRatios(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("CPU of processes is read on Linux alone")
+	}
+	plan := compileText(t, strings.Split(handshakeScenario, "    compare:")[0]+"    compare: [{axis: edge.tls.version, values: [\"1.2\", \"1.3\"]}]\n")
+	joined, err := Versus(plan, plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := Run(t.Context(), joined.WithTrials(2, 0.2, 0), testConfig(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples, err := result.GateSamples(results.DefaultRules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ratios := 0
+	for _, s := range samples {
+		if s.Name == "h/edge.tls.version=1.3 ÷ h/edge.tls.version=1.2" {
+			ratios++
+			if len(s.Estimates) != 2 {
+				t.Errorf("%s: %d estimates of 2 trials", s.Rule.Metric, len(s.Estimates))
+			}
+		}
+	}
+	if ratios != 2 {
+		t.Errorf("%d in-run ratios, want those of edge and origin", ratios)
+	}
+}
+
+// What one viewer asks in a closed loop is counted, not timed; what the clock
+// has a hand in stays as it is.
+func TestExactly(t *testing.T) {
+	text := `version: 1
+name: e
+edge: {cache: {capacity: 1MiB}}
+experiments:
+  - {name: one, workload: {mode: requests, concurrency: 1}}
+  - {name: two, workload: {mode: requests, concurrency: 2}}
+  - {name: open, workload: {mode: requests, arrivals: {model: poisson, rate: 50/s}}}
+  - {name: h, workload: {mode: handshakes}}
+`
+	plan := compileText(t, text)
+	exact := plan.Exactly(0.2)
+	for i, want := range []int64{exactCount, 0, 0, 0} {
+		if x := exact.Experiments[i]; x.Count != want || x.Trials != 1 || plan.Experiments[i].Count != 0 {
+			t.Errorf("%s: %d counted in %d trials, want %d in one", x.Name, x.Count, x.Trials, want)
+		}
+	}
+	if !(exact.PlannedSeconds < plan.PlannedSeconds) {
+		t.Errorf("%v s are planned, %v before", exact.PlannedSeconds, plan.PlannedSeconds)
+	}
+	one := strings.Split(text, "  - {name: two")[0]
+	base, head := compileText(t, one), compileText(t, one, "edge.cache.capacity=4KiB")
+	for _, side := range []*Plan{base, head} {
+		joined, err := Versus(base, side)
+		if err != nil {
+			t.Fatal(err)
+		}
+		result, err := Run(t.Context(), joined.Exactly(0.2), testConfig(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		judged, err := result.GateExact(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		failed := map[string]bool{}
+		for _, j := range judged {
+			failed[j.What] = j.Fails()
+		}
+		for what, moved := range map[string]bool{"requests.count": false, "connect.count": false, "cache.hit.ratio": true, "origin.requests": true} {
+			if fails, compared := failed[what]; !compared || fails != (moved && side == head) {
+				t.Errorf("%s: compared %v, fails %v; head is another: %v", what, compared, fails, side == head)
+			}
+		}
+	}
+}

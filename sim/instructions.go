@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,22 +16,24 @@ import (
 	"time"
 )
 
-// Counted is one side whose instructions are counted.
+// Counted is one side whose instructions are counted. What its arm has planted is
+// done as so many handshakes or requests more, which nobody counts: 1 % is one in
+// a hundred.
 type Counted struct {
 	Worker     []string // as in Config
 	Plan       *Plan
 	Experiment *Experiment
 	Arm        *Arm
-	// Extra plants that share of handshakes or requests more, which nobody
-	// counts: 0.01 is one in a hundred. It is how the count is shown a change of
-	// known size.
-	Extra float64
 }
 
 // How many are done by the two processes: handshakes, and requests on a kept
 // connection, which cost an eightieth. Of those it takes thousands until the
 // runtime, which draws lots for it, has cached what it knows of interfaces.
 var instructionRuns = map[Kind][2]int64{Handshakes: {4, 104}, Requests: {100, 5100}}
+
+// errUncounted is what becomes of a block of a number where the worker goes by
+// time alone.
+var errUncounted = errors.New("this build is too old to be asked for a number")
 
 // cachegrindFile is where it writes; a process id follows.
 const cachegrindFile = "cachegrind."
@@ -108,7 +111,8 @@ func (c *Counted) process(ctx context.Context, folder string, which int) (float6
 		return 0, err
 	}
 	count := instructionRuns[c.Experiment.Kind][which]
-	count += int64(float64(count) * c.Extra)
+	more := max(c.Arm.Settings.Edge.Plant.CPU, c.Arm.Settings.Origin.Plant.CPU)
+	count += int64(math.Round(float64(count) * more))
 	near, err := bothEnds(c.Plan, c.Arm, Config{Folder: folder})
 	if err != nil {
 		return 0, err
@@ -133,8 +137,11 @@ func (c *Counted) process(ctx context.Context, folder string, which int) (float6
 			done = answer
 		}
 	}
-	if done.Done == nil || done.Done.Count != count || done.Done.Failed > 0 {
-		return 0, fmt.Errorf("of %d asked for, %+v: this build may be too old to be asked for a number", count, done.Done)
+	if done.Done == nil || done.Done.Count != count {
+		return 0, errUncounted
+	}
+	if done.Done.Failed > 0 {
+		return 0, fmt.Errorf("%d of %d failed; the first: %s", done.Done.Failed, count, done.Done.Error)
 	}
 	_ = p.stop() // without a drain: to encode what was recorded takes what the times happen to be
 	return counted(folder, p)

@@ -48,12 +48,13 @@ func TestCountInstructions(t *testing.T) {
 	}
 	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	plan := compileText(t, countedScenario)
+	with := compileText(t, countedScenario)
 	worker := testConfig(t).Worker
 	for i, want := range []float64{1000, 1000} {
 		x := &plan.Experiments[i]
 		side := Counted{Worker: worker, Plan: plan, Experiment: x, Arm: &x.Arms[0]}
-		planted := side
-		planted.Extra = 0.01
+		planted := Counted{Worker: worker, Plan: with, Experiment: &with.Experiments[i], Arm: &with.Experiments[i].Arms[0]}
+		planted.Arm.Settings.Edge.Plant.CPU = 0.01
 		counts, err := CountInstructions(t.Context(), t.TempDir(), []Counted{side, planted})
 		if err != nil {
 			t.Fatal(err)

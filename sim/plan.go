@@ -62,6 +62,7 @@ type Experiment struct {
 	Warmup         float64     `json:"warmup"`           // seconds, measured and thrown away
 	Seconds        float64     `json:"seconds"`          // of blocks in one trial, all arms together
 	Pairs          int         `json:"pairs,omitempty"`  // blocks of every arm in all trials; 0: as many as there is time for
+	Count          int64       `json:"count,omitempty"`  // requests of every arm, without a warm-up, in place of a time; 0: by time
 	Arms           []Arm       `json:"arms,omitempty"`   // none in a bypass experiment
 	Bypass         *BypassPlan `json:"bypass,omitempty"` // only in a bypass experiment
 	Expect         []string    `json:"expect,omitempty"`

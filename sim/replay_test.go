@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -94,8 +95,10 @@ func TestReplayOnRealWorkers(t *testing.T) {
 	}
 	result := mustRun(t, &received)
 	arm := result.Arms[0]
-	if m := arm.Metrics; m["requests.count"].Value != 100 || m["origin.requests"].Value != 10 || m["cache.hit.ratio"].Value != 0.9 {
-		t.Errorf("%v requests, %v of them to the origin", m["requests.count"], m["origin.requests"])
+	m := arm.Metrics
+	cached := math.Round(100*m["cache.hit.ratio"].Value) + m["cache.collapsed"].Value // a late generator sends two at once
+	if m["requests.count"].Value != 100 || m["origin.requests"].Value != 10 || cached != 90 {
+		t.Errorf("%v requests, %v of them to the origin, %v from the cache", m["requests.count"].Value, m["origin.requests"].Value, cached)
 	}
 	if want := "at the times of mine.csv (200 requests in 1.99 s), 4 times as fast"; arm.Labels[results.LabelArrivals] != want {
 		t.Errorf("arrivals are labelled %q, want %q", arm.Labels[results.LabelArrivals], want)

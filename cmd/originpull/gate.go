@@ -46,11 +46,14 @@ A stored baseline (--save-baseline FILE, --baseline FILE) has exact things and
 the ratios that a run measures in itself; absolute times are never compared with
 it, and one of another scenario, CPU model or Go version is refused.
 
-Each metric is PASS, REGRESSION, IMPROVEMENT or INCONCLUSIVE. CPU and ratios
-block at 5 %; p50 is judged at 10 %, p90 at 25 %, p99 at 50 %, and only reported.
+Each metric is PASS, REGRESSION, IMPROVEMENT or INCONCLUSIVE. CPU and the ratios
+of two arms of one side (mTLS ÷ server-auth, TLS 1.3 ÷ 1.2) block at 5 %; p50 is
+judged at 10 %, p90 at 25 %, p99 at 50 %, and only reported.
 Exact things (round trips, bytes, bypass verdicts) are compared exactly: any
-change is a REGRESSION. The scenario's gate list sets other margins, or explains
-a change with severity: report.
+change is a REGRESSION. With --exact, arms whose one viewer asks in a closed loop
+have 300 requests each, and connections, handshakes, hits and what reaches the
+origin are compared exactly too. The scenario's gate list sets other margins, or
+explains a change with severity: report.
 
 Exit codes: 0 PASS or IMPROVEMENT, 3 REGRESSION, 4 INCONCLUSIVE (0 with
 --on-inconclusive=warn), 1 the measurement failed, 2 usage.`

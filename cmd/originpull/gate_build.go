@@ -80,10 +80,17 @@ func buildRevision(ctx context.Context, revision, file string) (err error) {
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", file, "./cmd/originpull")
 	cmd.Dir = tree
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build of %.12s: %w: %s", revision, err, lastLine(out))
+		return &notBuilt{fmt.Errorf("go build of %.12s: %w:\n%s", revision, err, lastLines(out, compilerLines))}
 	}
 	return nil
 }
+
+// notBuilt is a revision that go build refuses: that is no mistake of who asked.
+type notBuilt struct{ error }
+
+// compilerLines of what go build says are shown: the first mistakes, and what
+// they follow from.
+const compilerLines = 20
 
 // git runs git in the working folder and returns what it printed.
 func git(ctx context.Context, args ...string) (string, error) {
@@ -97,7 +104,9 @@ func git(ctx context.Context, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-func lastLine(text []byte) string {
+func lastLine(text []byte) string { return lastLines(text, 1) }
+
+func lastLines(text []byte, most int) string {
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return lines[len(lines)-1]
+	return strings.Join(lines[max(0, len(lines)-most):], "\n")
 }

@@ -16,13 +16,17 @@ import (
 
 const (
 	instructionScenario = "gate-instructions" // of the library
-	// plantedInstructions is what a selftest plants: one in a hundred more.
-	plantedInstructions = 0.01
+	// What a selftest plants: one in a hundred more.
+	plantedInstructions     = 0.01
+	plantedInstructionsText = "edge.plant.cpu=0.01"
 )
 
 // gateInstructions counts the instructions of both sides; with --selftest those
 // of one side twice, then with some planted.
 func gateInstructions(ctx context.Context, s streams, o *gateOptions) error {
+	if o.selftest && (o.base+o.head != "" || len(o.baseSets)+len(o.headSets) > 0) {
+		return usage(errors.New("--selftest compares a scenario with itself: leave out --base, --head, --base-set and --head-set"))
+	}
 	if err := sim.CanCountInstructions(); err != nil {
 		return usage(fmt.Errorf("--instructions: %w", err))
 	}
@@ -33,25 +37,27 @@ func gateInstructions(ctx context.Context, s streams, o *gateOptions) error {
 	if g.folder, err = runFolder(o.out, "gate-"+g.base.Scenario, time.Now()); err != nil {
 		return usage(err)
 	}
+	if err := g.countInstructions(ctx); err != nil {
+		return err
+	}
 	if !o.selftest {
-		if err := g.countInstructions(ctx, 0); err != nil {
-			return err
-		}
 		return g.finish()
 	}
-	if err := g.countInstructions(ctx, 0); err != nil {
+	with := *o
+	with.headSets = []string{plantedInstructionsText}
+	planted, err := newGate(s, o.scenarios, &with)
+	if err != nil {
 		return err
 	}
-	same := g.report
-	if err := g.countInstructions(ctx, plantedInstructions); err != nil {
+	planted.folder, planted.runs = g.folder, g.runs
+	if err := planted.countInstructions(ctx); err != nil {
 		return err
 	}
-	return toldInstructions(s, &same, &g.report)
+	return toldInstructions(s, &g.report, &planted.report)
 }
 
-// countInstructions counts all arms that both sides have, with so many more
-// planted on head.
-func (g *gate) countInstructions(ctx context.Context, extra float64) error {
+// countInstructions counts all arms that both sides have.
+func (g *gate) countInstructions(ctx context.Context) error {
 	started := time.Now()
 	if err := g.prepare(ctx); err != nil {
 		return err
@@ -68,7 +74,7 @@ func (g *gate) countInstructions(ctx context.Context, extra float64) error {
 				refused = append(refused, fmt.Errorf("%s: %w", a.Name, err))
 				continue
 			}
-			if err := g.countArm(ctx, x, a, extra); err != nil {
+			if err := g.countArm(ctx, x, a); err != nil {
 				return failed(err)
 			}
 		}
@@ -85,7 +91,7 @@ func (g *gate) countInstructions(ctx context.Context, extra float64) error {
 }
 
 // countArm counts one arm on both sides, and again where head has more.
-func (g *gate) countArm(ctx context.Context, x *sim.Experiment, a *sim.Arm, extra float64) error {
+func (g *gate) countArm(ctx context.Context, x *sim.Experiment, a *sim.Arm) error {
 	head, other := g.headArm(a.Name)
 	if head == nil {
 		return fmt.Errorf("%s is in base alone", a.Name)
@@ -100,7 +106,7 @@ func (g *gate) countArm(ctx context.Context, x *sim.Experiment, a *sim.Arm, extr
 		}
 		sides := []sim.Counted{
 			{Worker: g.baseWorker, Plan: g.base, Experiment: x, Arm: a},
-			{Worker: g.worker, Plan: g.head, Experiment: other, Arm: head, Extra: extra},
+			{Worker: g.worker, Plan: g.head, Experiment: other, Arm: head},
 		}
 		counts, err := sim.CountInstructions(ctx, folder, sides)
 		if err != nil {
@@ -108,10 +114,12 @@ func (g *gate) countArm(ctx context.Context, x *sim.Experiment, a *sim.Arm, extr
 		}
 		return results.JudgeInstructions(a.Name, what, counts[0], counts[1]), nil
 	}
+	started := time.Now()
 	judged, err := count()
 	if err != nil {
 		return err
 	}
+	judged.Seconds = time.Since(started).Seconds()
 	if judged.Verdict == results.Regression {
 		again, err := count()
 		if err != nil {

@@ -69,6 +69,9 @@ func (g *gate) prepare(ctx context.Context) error {
 	for i, name := range []string{g.o.base, g.o.head} {
 		var err error
 		if builds[i], err = findBuild(ctx, []string{results.GateBase, results.GateHead}[i], name, g.folder); err != nil {
+			if broken := (*notBuilt)(nil); errors.As(err, &broken) {
+				return failed(err)
+			}
 			return usage(err)
 		}
 	}
@@ -157,7 +160,7 @@ const exactTrial = 0.3
 
 // exactly compares one short trial, in which nothing is timed.
 func (g *gate) exactly(ctx context.Context) error {
-	result, err := g.run(ctx, g.worker, g.joined.WithTrials(1, exactTrial, 0), "base and head once, for what is exact")
+	result, err := g.run(ctx, g.worker, g.joined.Exactly(exactTrial), "base and head once, for what is exact")
 	if err != nil {
 		return err
 	}

@@ -102,3 +102,26 @@ func TestRenderInstructions(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a file says that is read as a gate, printing it never panics.
+func FuzzGate(f *testing.F) {
+	var seed bytes.Buffer
+	if err := RenderGate(&seed, "json", gateReport(), Options{}); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(seed.String())
+	f.Add(`{"schema": "originpull.gate/v1", "judgements": [{"rule": {"metric": ""}, "estimate": {"ratio": -1, "n": 3}}], "exact": [{}], "instructions": [{"ratio": 1e300}]}`)
+	f.Add(`{"schema": "originpull.gate/v1", "scenario": {"name": "<|\u0000"}, "noise": ["\n"]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		g, err := results.DecodeGate(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		for _, format := range GateFormats() {
+			var out bytes.Buffer
+			if err := RenderGate(&out, format, g, Options{}); err == nil && out.Len() == 0 {
+				t.Errorf("%s printed nothing", format)
+			}
+		}
+	})
+}
