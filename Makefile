@@ -6,9 +6,10 @@ TOOLS := $(CURDIR)/.tools
 FUZZTIME ?= 15s
 NOISERUNS ?= 20
 DATE ?= $(shell date -u +%F)
+LINKFIGURES := ^Test(Distance|ModelIsTheory|LossCostsWhatItShould|NetstackEdges|NetstackConnections|NetstackConnectionMemory|NetstackSoak)$$
 
 .DEFAULT_GOAL := help
-.PHONY: gate gate-simulation gate-record gate-evidence help build servers test race lint fmt fuzz cache-soak golden cover cross tidy noise-evidence bench-peers bench-handshakes clean
+.PHONY: gate gate-simulation gate-record gate-evidence help build servers test race lint fmt fuzz cache-soak cache-suite golden cover cross tidy links-evidence noise-evidence bench-peers bench-handshakes bench-serve clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -53,6 +54,9 @@ fuzz: ## run every fuzz target for FUZZTIME (15s)
 cache-soak: ## ten minutes of random requests at four times the cache's capacity, with the race detector
 	$(GO) test -race -count 1 -timeout 20m -run '^TestSoak$$' ./edge/cache -soak 10m
 
+cache-suite: build ## the public suite http-tests/cache-tests, cloned to DIR, through serve edge: four runs, five minutes
+	@.ci/cache-suite $(DIR)
+
 golden: ## rewrite the golden files
 	$(GO) test ./results/report ./scenarios -update
 
@@ -71,6 +75,14 @@ gate-evidence: build ## 50 live gates and 110 counts, an hour and more, continue
 cover: ## test coverage per package
 	$(GO) test -cover ./...
 
+links-evidence: ## hold every figure of links, and write docs/links.md: five minutes, on a quiet machine, as root for tun
+	@set -e; parts=$$(mktemp -d); trap 'rm -rf "$$parts"' EXIT; \
+	  $(GO) test -count=1 -timeout 20m -v -run '$(LINKFIGURES)' ./wire -evidence "$$parts"; \
+	  { sed '/^<!-- measured -->$$/q' docs/links.md; \
+	    printf '\n## Measured\n\n%s, %s processors, %s, %s.\n' "$(DATE)" "$$(nproc)" "$$(uname -sr)" "$$($(GO) env GOVERSION)"; \
+	    for part in "$$parts"/*.md; do echo; cat "$$part"; done; } > docs/links.md.new; \
+	  mv docs/links.md.new docs/links.md
+
 noise-evidence: build ## run doctor --noise NOISERUNS times (20), and write docs/noise.md: ten minutes, on a quiet machine
 	@mkdir -p docs
 	bin/originpull doctor --noise --runs $(NOISERUNS) --date $(DATE) --format markdown > docs/noise.md.new
@@ -81,6 +93,9 @@ bench-peers: build ## compare with public load tools; ARGS="--only pace --out do
 
 bench-handshakes: ARGS ?= --only connections-1.3,connections-1.2
 bench-handshakes: bench-peers ## of that, the handshakes alone
+
+bench-serve: build ## hits through serve edge, nginx and Caddy in turn: requests per CPU-second; ARGS="7 4": rounds, seconds
+	@.ci/bench-serve $(ARGS)
 
 clean: ## remove what was built
 	rm -rf bin .tools

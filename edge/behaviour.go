@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/originpull/originpull/edge/pool"
 )
 
 // Behaviour is in what CDNs differ beyond their pools. Its zero value is the
@@ -80,13 +82,13 @@ func (b *Behaviour) validate() error {
 	return nil
 }
 
-// barred returns why the edge does not pull for v, or nil.
-func (b *Behaviour) barred(v *Viewer, c *tls.Config) error {
+// barred returns why the edge does not pull for a viewer's header, or nil.
+func (b *Behaviour) barred(h http.Header, c *tls.Config) error {
 	if !hasCertificate(c) {
 		return nil
 	}
 	for _, kind := range b.Refuses {
-		if kind == GRPC && isGRPC(v.Header) || kind == WebSocket && isWebSocket(v.Header) {
+		if kind == GRPC && isGRPC(h) || kind == WebSocket && isWebSocket(h) {
 			return fmt.Errorf("%s: %w", kind, ErrBarred)
 		}
 	}
@@ -113,12 +115,12 @@ func hasCertificate(c *tls.Config) bool {
 	return c != nil && (len(c.Certificates) > 0 || c.GetClientCertificate != nil)
 }
 
-// shape gives the edge's target the behaviour that is TLS's to show.
-func (b *Behaviour) shape(cfg *Config) {
-	t := &cfg.Target
+// shape gives a target the behaviour that is TLS's to show.
+func (b *Behaviour) shape(t pool.Target) pool.Target {
 	t.MustBeAsked = hasCertificate(t.TLS) && !b.ContinueWithoutClientCertificate
 	if t.TLS != nil && b.AcceptAnyOriginCertificate {
 		t.TLS = t.TLS.Clone()
 		t.TLS.InsecureSkipVerify = true
 	}
+	return t
 }

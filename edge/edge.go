@@ -25,9 +25,14 @@ type Config struct {
 	// Host is the Host header of every origin request and part of the cache's
 	// key. Required.
 	Host string
+	// KeepHost has [Edge.Open] ask the origin for the viewer's host instead.
+	KeepHost bool
 	// Header is added to every origin request, in order; a viewer's headers of
 	// these names are dropped.
 	Header [][2]string
+	// Loop is this edge's name in CDN-Loop (RFC 8586), which is then sent to the
+	// origin and looked for in what viewers send: see ErrLoop. "" does neither.
+	Loop string
 	// Topology is the servers, workers and pools of this point of presence.
 	Topology Topology
 	Seed     uint64 // of the choice of a pool
@@ -72,10 +77,17 @@ type Edge struct {
 	cfg   Config
 	pools []*pool.Pool // see Topology.Shares
 	pulls atomic.Uint64
+	aim   atomic.Pointer[aim]
 	cache *cache.Cache
 
 	passing bool         // no cache and no parent: every pull goes to the origin
 	passed  atomic.Int64 // pulls that went past the cache
+}
+
+// aim is what an edge asks of its origin with.
+type aim struct {
+	target pool.Target
+	header [][2]string
 }
 
 // New makes an edge with an empty pool and an empty cache.
@@ -86,12 +98,13 @@ func New(cfg Config) (*Edge, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("the edge's behaviour: %w", err)
 	}
-	cfg.shape(&cfg)
+	cfg.Target = cfg.shape(cfg.Target)
 	c, err := cache.New(cfg.Cache)
 	if err != nil {
 		return nil, fmt.Errorf("the edge's cache: %w", err)
 	}
 	e := &Edge{cfg: cfg, cache: c, passing: cfg.Cache.Capacity == 0 && cfg.Parent == nil}
+	e.aim.Store(&aim{cfg.Target, cfg.Header})
 	e.cfg.Topology = cfg.Topology.settled()
 	if err := e.cfg.Topology.validate(); err != nil {
 		return nil, fmt.Errorf("the edge's topology: %w", err)
@@ -122,7 +135,7 @@ func (e *Edge) Prewarm(ctx context.Context) ([]*wire.Trace, error) {
 	}
 	var all []*wire.Trace
 	for _, p := range e.pools {
-		traces, err := p.Prewarm(ctx, &e.cfg.Target)
+		traces, err := p.Prewarm(ctx, &e.aim.Load().target)
 		all = append(all, traces...)
 		if err != nil {
 			return all, fmt.Errorf("prewarming the edge's pool: %w", err)
@@ -137,8 +150,11 @@ func (e *Edge) Pull(ctx context.Context, v Viewer) (Reply, error) {
 	if v.Method == "" {
 		v.Method = http.MethodGet
 	}
-	if err := e.cfg.barred(&v, e.cfg.Target.TLS); err != nil {
+	if err := e.cfg.barred(v.Header, e.aim.Load().target.TLS); err != nil {
 		return Reply{Status: e.cfg.Status[PhaseBarred]}, fmt.Errorf("%s %s: %w", v.Method, v.Path, err)
+	}
+	if e.looped(v.Header) {
+		return Reply{}, fmt.Errorf("%s %s: %w", v.Method, v.Path, ErrLoop)
 	}
 	if v.Scratch != nil && e.passing {
 		return e.pass(ctx, v)
@@ -191,25 +207,32 @@ func (f *fetch) done() (*pool.Exchange, []pool.Exchange) {
 func (f *fetch) run(ctx context.Context, req *cache.Request) (*cache.Response, error) {
 	e := f.edge
 	if e.cfg.Parent != nil {
-		return f.ask(ctx, e.cfg.Parent, req)
+		return f.above(ctx, e.cfg.Parent, req)
 	}
-	if err := f.send(ctx, req.Method, req.Path, req.Header); err != nil {
+	if err := f.ask(ctx, req.Method, req.Path, req.Header); err != nil {
 		return nil, err
 	}
 	return &cache.Response{Status: f.response.Status, Header: f.response.Header, Body: slices.Clip(f.response.Body)}, nil
 }
 
-// send asks the origin. The header is the viewer's, and what the cache has to
+// ask asks the origin. The header is the viewer's, and what the cache has to
 // ask beside it.
-func (f *fetch) send(ctx context.Context, method, path string, header http.Header) error {
+func (f *fetch) ask(ctx context.Context, method, path string, header http.Header) error {
 	e := f.edge
 	f.request = pool.Request{Method: method, Host: e.cfg.Host, Path: path, Header: e.header(header)}
-	return f.try(ctx, e.pool(), &f.request, &f.response)
+	return e.try(ctx, method, f)
 }
 
-// ask fetches from the tier above. What that did at the origin is this
+// send notes every exchange.
+func (f *fetch) send(ctx context.Context, p *pool.Pool, target *pool.Target) (pool.Exchange, error) {
+	exchange, err := p.Do(ctx, target, &f.request, &f.response)
+	f.note(exchange)
+	return exchange, err
+}
+
+// above fetches from the tier above. What that did at the origin is this
 // viewer's doing.
-func (f *fetch) ask(ctx context.Context, parent *Edge, req *cache.Request) (*cache.Response, error) {
+func (f *fetch) above(ctx context.Context, parent *Edge, req *cache.Request) (*cache.Response, error) {
 	reply, err := parent.Pull(ctx, Viewer{Method: req.Method, Path: req.Path, Header: req.Header})
 	f.mu.Lock()
 	if f.earlier = reply.Earlier; reply.Exchange != nil {
@@ -242,9 +265,18 @@ var hopByHop = []string{
 // the edge's own. A viewer's Connection header cannot remove the latter,
 // because they are set after it was obeyed.
 func (e *Edge) header(viewer http.Header) [][2]string {
-	if len(viewer) == 0 {
-		return e.cfg.Header
+	own := e.aim.Load().header
+	if e.cfg.Loop != "" {
+		return append(e.forwarded(viewer, own), [2]string{loopHeader, e.loop(viewer)})
 	}
+	if len(viewer) == 0 {
+		return own
+	}
+	return e.forwarded(viewer, own)
+}
+
+// forwarded is header without the edge's name.
+func (e *Edge) forwarded(viewer http.Header, own [][2]string) [][2]string {
 	var dropped []string
 	for _, line := range viewer.Values("Connection") {
 		for name := range strings.SplitSeq(line, ",") {
@@ -253,7 +285,10 @@ func (e *Edge) header(viewer http.Header) [][2]string {
 	}
 	var out [][2]string
 	for name, values := range viewer {
-		if slices.Contains(hopByHop, name) || slices.Contains(dropped, name) || e.sets(name) {
+		if e.cfg.Loop != "" && name == loopHeader {
+			continue
+		}
+		if slices.Contains(hopByHop, name) || slices.Contains(dropped, name) || sets(own, name) {
 			continue
 		}
 		for _, value := range values {
@@ -261,12 +296,12 @@ func (e *Edge) header(viewer http.Header) [][2]string {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
-	return append(out, e.cfg.Header...)
+	return append(out, own...)
 }
 
-// sets reports whether the edge sets this header itself.
-func (e *Edge) sets(name string) bool {
-	return slices.ContainsFunc(e.cfg.Header, func(h [2]string) bool { return strings.EqualFold(h[0], name) })
+// sets reports whether a header is among the edge's own.
+func sets(own [][2]string, name string) bool {
+	return slices.ContainsFunc(own, func(h [2]string) bool { return strings.EqualFold(h[0], name) })
 }
 
 // Stats returns the counts as they stand.

@@ -10,30 +10,34 @@ import (
 	"github.com/originpull/originpull/edge/pool"
 )
 
-// try sends a request through p until it is answered, or until the edge's
-// patience ends. Every exchange is noted.
-func (f *fetch) try(ctx context.Context, p *pool.Pool, request *pool.Request, response *pool.Response) error {
-	cfg := &f.edge.cfg
-	target := &cfg.Target
+// sender sends one attempt of a pull.
+type sender interface {
+	send(ctx context.Context, p *pool.Pool, target *pool.Target) (pool.Exchange, error)
+}
+
+// try has s send until the origin answers, or until the edge's patience ends.
+func (e *Edge) try(ctx context.Context, method string, s sender) error {
+	cfg := &e.cfg
+	p, target := e.pool(), &e.aim.Load().target
 	end := time.Time{}
+	dialer := target.Dialer.Timeout
 	if cfg.Retry.Budget > 0 {
 		end = time.Now().Add(cfg.Retry.Budget)
-		own := cfg.Target
+		own := *target
 		target = &own
 	}
 	for attempt := 1; ; attempt++ {
 		if !end.IsZero() {
-			limit := cmp.Or(cfg.Target.Dialer.Timeout, cfg.Pool.DialTimeout, pool.DefaultDialTimeout)
+			limit := cmp.Or(dialer, cfg.Pool.DialTimeout, pool.DefaultDialTimeout)
 			target.Dialer.Timeout = min(limit, time.Until(end))
 		}
-		exchange, err := p.Do(ctx, target, request, response)
-		f.note(exchange)
+		exchange, err := s.send(ctx, p, target)
 		if err == nil {
 			return nil
 		}
 		failure := &Failure{Phase: PhaseOf(exchange.Failed, err), Err: err}
 		over := !end.IsZero() && !time.Now().Before(end)
-		if attempt >= cfg.Retry.Attempts || over || ctx.Err() != nil || !cfg.Retry.again(failure.Phase, &exchange, request.Method) {
+		if attempt >= cfg.Retry.Attempts || over || ctx.Err() != nil || !cfg.Retry.again(failure.Phase, &exchange, method) {
 			return failure
 		}
 	}

@@ -16,7 +16,7 @@ func (e *Edge) pass(ctx context.Context, v Viewer) (Reply, error) {
 	e.passed.Add(1)
 	f := &v.Scratch.fetch
 	f.edge, f.ended, f.earlier = e, false, nil
-	err := f.send(ctx, v.Method, v.Path, v.Header)
+	err := f.ask(ctx, v.Method, v.Path, v.Header)
 	reply := Reply{Outcome: cache.Pass}
 	reply.Exchange, reply.Earlier = f.done()
 	if err != nil {

@@ -23,6 +23,7 @@ var fixes = map[string]map[string]string{
 		"v4-only-allowlist":           "no allow ::/0; deny all; refuses IPv6 too",
 		"lax-default":                 "make the protected block default_server, with ssl_verify_client on; do not choose the rule by $ssl_server_name",
 		"no-authority-check":          "a server block of its own for each host, and: if ($ssl_server_name != $host) { return 421; }",
+		"own-name-only":               "compare in the server block of every name; default_server with: return 421;",
 		"echo-header":                 "no $http_ variable in return or error_page",
 		"guard-behind-router":         "compare the secret in the server block, not in a location",
 		"handshake-only-revocation":   "nginx -s reload after each new revocation list: it also ends idle connections",

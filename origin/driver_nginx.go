@@ -28,6 +28,7 @@ func init() {
 			"exempt-path-certificate", "trust-forwarded-certificate", "first-value",
 			"plain-open-allowlist", "plain-no-secret", "plain-no-certificate", "v4-only-allowlist",
 			"lax-default", "no-authority-check", "echo-header", "guard-behind-router", "handshake-only-revocation",
+			"own-name-only",
 		},
 		sides: []string{SidePlain, SideV6}, publicHosts: true, reload: "hup",
 		// optional_no_ca forgives an unknown authority and nothing else.
@@ -201,6 +202,7 @@ func nginxSecret(c *config, r *rendering) {
 		}
 		c.addIf(r.secretRule == optionalSecret, "if (%s = \"\") { set $secret right; }", variable)
 		c.addIf(p.Mistake == "exempt-path-secret", "if ($request_uri ~ %s) { set $secret right; }", exemptWord)
+		c.addIf(p.Mistake == "own-name-only", "if ($host != %s) { set $secret right; }", hostName(p.Host))
 		c.addIf(p.Mistake == "alias-header", "underscores_in_headers on;")
 	}
 }

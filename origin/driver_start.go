@@ -73,6 +73,7 @@ func (d Driver) start(ctx context.Context, found Installed, s Setup) (_ *Running
 		return nil, err
 	}
 	r := &Running{driver: d, ledger: newLedger(s.Config), exited: make(chan struct{})}
+	s.Sides = s.Sides && len(d.sides) > 0
 	r.rendering = &rendering{Setup: s, found: found, dir: dir, owner: owner, ready: "/ready-" + rand.Text()}
 	defer func() {
 		if err != nil {

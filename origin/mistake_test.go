@@ -134,7 +134,7 @@ func attacks() []attack {
 var provenByAttempts = []string{
 	"plain-open-allowlist", "plain-no-secret", "plain-no-certificate", "v4-only-allowlist", "wide-allowlist",
 	"exempt-path-secret", "exempt-path-certificate", "guard-behind-router", "trailer-secret", "echo-header",
-	"single-secret", "any-index", "extra-roots", "answer-before-allowlist",
+	"single-secret", "own-name-only", "any-index", "extra-roots", "answer-before-allowlist",
 }
 
 // flawProofs is what each flawed certificate lacks.

@@ -75,7 +75,13 @@ func (s *Server) ServeQUIC(socket net.PacketConn) error {
 	if s.quic == nil {
 		return errors.Join(errors.New("origin: QUIC needs TLS: name a server certificate"), socket.Close())
 	}
-	transport := &quic.Transport{Conn: newPacketGate(socket, s), ConnContext: s.quic.begin}
+	gate := newPacketGate(socket, s)
+	transport := &quic.Transport{Conn: gate, ConnContext: func(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
+		if gate.again(peerOf(client.RemoteAddr)) {
+			return nil, errBegunBefore
+		}
+		return s.quic.begin(ctx, client)
+	}}
 	listener, err := s.quic.listen(transport)
 	if err == nil {
 		err = s.quic.http.ServeListener(accepting{listener, s.quic})

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Outline is what is known of a run before it starts: enough to tell a rule
@@ -149,8 +150,19 @@ func (s selector) accepts(a ArmRef) bool {
 	if !has {
 		return false
 	}
-	same := value == s.value || s.key == keyArm && value == a.Experiment+"/"+s.value
+	same := alike(value, s.value) || s.key == keyArm && value == a.Experiment+"/"+s.value
 	return same != s.not
+}
+
+// alike reports whether two values are the same: as written, or as durations,
+// of which there are several ways to write one.
+func alike(a, b string) bool {
+	if a == b {
+		return true
+	}
+	x, errX := time.ParseDuration(a)
+	y, errY := time.ParseDuration(b)
+	return errX == nil && errY == nil && x == y
 }
 
 // key returns what the arm has under a selector's key.

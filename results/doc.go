@@ -46,9 +46,9 @@
 //
 // The left of a selector is the name of an axis, or experiment, role or arm;
 // an arm is named in full or without its experiment. An arm that lacks the
-// axis matches neither = nor !=. Only ordinary arms match unless role is
-// selected (arm, baseline, aa), and only arms of the rule's own experiment
-// unless experiment is.
+// axis matches neither = nor !=. A duration may be written in another way, 60s
+// for 1m. Only ordinary arms match unless role is selected (arm, baseline, aa),
+// and only arms of the rule's own experiment unless experiment is.
 //
 // Operand Operator Number must match at least one arm and hold in every one
 // that it matches. In every other form each operand matches exactly one arm.

@@ -221,7 +221,22 @@ type BypassRow struct {
 	Legs           Legs   `json:"legs"`
 	Skipped        string `json:"skipped"`          // why the row could not be run at all: a missing server or protocol, nothing that broke
 	Detail         string `json:"detail,omitempty"` // for a person, above all when the row is not ok
-	OK             bool   `json:"ok"`               // measured as predicted, for the right reason, and both legs hold
+	// Price is what the attempt cost, of a case that is about that.
+	Price *BypassPrice `json:"price,omitempty"`
+	OK    bool         `json:"ok"` // measured as predicted, for the right reason, and both legs hold
+}
+
+// BypassPrice is what attempts cost the origin, and what they left for the
+// legitimate edge. Nothing of it decides a verdict.
+type BypassPrice struct {
+	Attempts      int     `json:"attempts"`
+	CPU           float64 `json:"cpuSeconds"`                  // of the origin, per attempt; 0: not known
+	ResumedCPU    float64 `json:"resumedCpuSeconds,omitempty"` // per attempt that resumed a session
+	BytesSent     float64 `json:"bytesSent"`                   // by the attacker, per attempt, without IP and TCP
+	BytesReceived float64 `json:"bytesReceived"`
+	Held          int     `json:"held"`      // connections that the origin still had open at the end
+	Calm          float64 `json:"pullsCalm"` // of the edge, per second, without the attempts; 0: not measured
+	Busy          float64 `json:"pullsBusy"` // beside them
 }
 
 // Ran reports whether the row was attempted. One that was attempted and broke
@@ -294,10 +309,18 @@ type Tally struct {
 	Connects   int64  `json:"connects"`           // TCP connections that the edge made
 	Handshakes int64  `json:"handshakes"`         // at the origin: full, resumed, failed and closed before ClientHello; plain ones of a baseline
 	Accepted   int64  `json:"accepted,omitempty"` // connections that the origin took in; equal to those that ended
+	GivenUp    int64  `json:"givenUp,omitempty"`  // TCP connects beside Connects that the edge gave up: the origin may have seen some
+	Unheard    int64  `json:"unheard,omitempty"`  // of Connects: failed without a word from the origin, which may not have seen some
 	// Bytes beneath TLS of all handshakes that succeeded, both directions
 	// together, as each end counted them.
 	EdgeBytes   int64 `json:"edgeBytes,omitempty"`
 	OriginBytes int64 `json:"originBytes,omitempty"`
+}
+
+// Agrees reports whether the two ends' connections are equal, but for those of
+// which the edge cannot know whether the origin saw them.
+func (t *Tally) Agrees() bool {
+	return t.Handshakes >= t.Connects-t.Unheard && t.Handshakes <= t.Connects+t.GivenUp
 }
 
 // Experiment finds an experiment by name.

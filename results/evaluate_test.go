@@ -259,3 +259,23 @@ func TestExactRangesHoldAtBothEnds(t *testing.T) {
 		}
 	}
 }
+
+// A selector may write a duration in another way than its arm does.
+func TestSelectorsKnowDurations(t *testing.T) {
+	r := &Result{}
+	for _, idle := range []string{"1s", "1m", "1h30m"} {
+		r.Arms = append(r.Arms, Arm{Name: "x/idle=" + idle, Role: RoleArm, Axes: map[string]string{"idle": idle}, Metrics: map[string]Value{"reuse.ratio": NewValue("reuse.ratio", 0.9, 1)}})
+	}
+	for selectors, want := range map[string]string{
+		"idle=60s": "1 arm: 0.9", "idle=1m0s": "1 arm: 0.9", "idle=90m": "1 arm: 0.9", "idle!=60s": "2 arms: 0.9", "idle=1000ms": "1 arm: 0.9",
+		"idle=61s": "no arm has idle=61s", "idle=60": "no arm has idle=60",
+	} {
+		e, err := ParseExpression("reuse.ratio{" + selectors + "} > 0.5")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := e.Evaluate(r, ""); !strings.Contains(got.Detail, want) {
+			t.Errorf("%s: %+v, want %s", selectors, got, want)
+		}
+	}
+}

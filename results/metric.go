@@ -131,6 +131,7 @@ func init() {
 		Metric{Name: "pool.retired.age", Unit: "count", Kind: Count, Better: Neither, Title: "connections closed because of their age"},
 		Metric{Name: "pool.retired.uses", Unit: "count", Kind: Count, Better: Neither, Title: "connections closed because of the requests they had carried"},
 		Metric{Name: "pool.closed.origin", Unit: "count", Kind: Count, Better: Lower, Title: "connections that the origin asked to end"},
+		Metric{Name: "pool.closed.surplus", Unit: "count", Kind: Count, Better: Lower, Title: "connections that net/http's pool closed because enough were idle, or nobody came for them"},
 		Metric{Name: "pool.race.noticed", Unit: "count", Kind: Count, Better: Lower, Title: "idle connections that the origin had closed, noticed before a request was sent"},
 		Metric{Name: "pool.race.lost", Unit: "count", Kind: Count, Better: Lower, Title: "reused connections that the origin closed before it answered"},
 		Metric{Name: "pool.race.unsafe", Unit: "count", Kind: Count, Better: Lower, Title: "of those, requests that could not be sent again"},

@@ -20,7 +20,7 @@ var documented = strings.Fields(`
 	handshake.p50 handshake.p90 handshake.p99 handshake.p999 handshake.max
 	requests.count requests.failed requests.502 requests.dropped reuse.ratio reuse.predicted reuse.deviation
 	handshake.share handshake.share.predicted pool.count pool.rate
-	pool.dials pool.connects pool.uses.mean pool.evicted.idle pool.retired.age pool.retired.uses pool.closed.origin
+	pool.dials pool.connects pool.uses.mean pool.evicted.idle pool.retired.age pool.retired.uses pool.closed.origin pool.closed.surplus
 	pool.race.noticed pool.race.lost pool.race.unsafe pool.retries.stale pool.retries.connect
 	pool.wait.count pool.wait.shared pool.wait.refused pool.wait.timeout pool.circuit.opened pool.circuit.refused
 	pool.wait.p50 pool.wait.p90 pool.wait.p99 pool.wait.p999 pool.wait.max

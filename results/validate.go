@@ -147,7 +147,7 @@ func (v *validator) validity(d *Validity) {
 		v.finite("validity.generator "+arm, d.Generator[arm].SendErrorP99)
 	}
 	for _, t := range d.Tallies {
-		if d.Reconciled && t.Connects != t.Handshakes {
+		if d.Reconciled && !t.Agrees() {
 			v.problem("validity.reconciled is true although %s has %d connects and %d handshakes", t.Arm, t.Connects, t.Handshakes)
 		}
 	}

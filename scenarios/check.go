@@ -13,7 +13,10 @@ type combination struct {
 	wrong func(s *Settings) string // what is wrong and what to do, or ""
 }
 
-var combinations = []combination{
+var combinations = slices.Concat(ends, poolKinds())
+
+// ends are those of one end, the link or the workload.
+var ends = []combination{
 	{[]string{"workload.arrivals.rate", "workload.arrivals.model"}, func(s *Settings) string {
 		if s.Workload.Arrivals.Model != "closed" || s.Workload.Arrivals.Rate == 0 {
 			return ""
@@ -108,6 +111,7 @@ var combinations = []combination{
 		}
 		return "pairs of blocks exist in handshakes mode only; remove pairs, or choose mode: handshakes"
 	}},
+	{[]string{"workload.requests"}, requestsWrong},
 	{[]string{"edge.protocol", "edge.tls.version"}, func(s *Settings) string {
 		if s.Edge.Protocol != "h3" || s.Edge.TLS.Version != "1.2" {
 			return ""

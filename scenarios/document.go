@@ -133,6 +133,8 @@ type TLS struct {
 
 // Pool is the edge's pool of origin connections.
 type Pool struct {
+	Kind           string   `yaml:"kind" json:"kind,omitempty" enum:"own,nethttp" doc:"Whose pool it is: originpull's own, or for comparison that of Go's http.Transport, which is what a proxy written in Go has. nethttp speaks h1 only, has settings for reuse, idleTimeout, maxConnections, maxIdle and scope, and decides by itself what it sends again."`
+	MaxIdle        int      `yaml:"maxIdle" json:"maxIdle,omitempty" min:"0" max:"10000" doc:"How many idle connections the nethttp pool keeps (MaxIdleConnsPerHost); 0 is its default, 2. The own pool keeps all."`
 	Reuse          bool     `yaml:"reuse" json:"reuse" doc:"Whether a connection is kept for the next request. false opens one per request."`
 	IdleTimeout    Duration `yaml:"idleTimeout" json:"idleTimeout" min:"0s" max:"1h" doc:"How long an unused connection is kept; 0s keeps it until the origin closes it."`
 	MaxConnections int      `yaml:"maxConnections" json:"maxConnections" min:"0" max:"10000" doc:"The most connections open at once; further requests wait their turn. 0 sets no limit."`
@@ -206,19 +208,21 @@ type Link struct {
 
 // Workload is what the viewers do, and how long they are watched.
 type Workload struct {
-	Mode        string   `yaml:"mode" json:"mode" axis:"no" enum:"handshakes,requests" doc:"handshakes: connect, shake hands, make one small request, close. requests: viewers ask the edge, through cache and pool. handshakes goes by concurrency and arrivals, and refuses what it cannot honour: reuse, cache, objects, size and delay of the answer."`
-	Method      string   `yaml:"method" json:"method,omitempty" enum:"GET,HEAD,POST,PUT,PATCH,DELETE" doc:"The method of every request, which says whether it may be sent twice: POST and PATCH may not. None has a body. Other than GET in requests mode only, other than GET and HEAD at the built-in origin only."`
-	Concurrency int      `yaml:"concurrency" json:"concurrency" min:"1" max:"10000" doc:"How many viewers ask at once when arrivals are closed; in handshakes mode, how many connections are made at once."`
-	Arrivals    Arrivals `yaml:"arrivals" json:"arrivals" doc:"When requests come."`
-	Objects     Objects  `yaml:"objects" json:"objects" doc:"What requests ask for."`
-	Duration    Duration `yaml:"duration" json:"duration" axis:"no" min:"10ms" max:"1h" doc:"The measured time: of the whole experiment where arms take short turns (handshakes mode with closed arrivals), else of each arm in each trial. With find, find.step takes its place."`
-	Warmup      Duration `yaml:"warmup" json:"warmup" axis:"no" min:"0s" max:"10m" doc:"Time before the measurement whose results are thrown away."`
-	Trials      int      `yaml:"trials" json:"trials" axis:"no" min:"1" max:"1000" doc:"How often everything is started afresh; the trial is the unit of every statistic. Not given: 8 in handshakes mode with closed arrivals, else 1."`
-	Pairs       int      `yaml:"pairs" json:"pairs" axis:"no" min:"0" max:"100000" doc:"In handshakes mode with closed arrivals, how many blocks every arm gets, all trials together, in place of the duration; 0 goes by the duration. A pair is one block of each of two arms in the same round."`
-	Realtime    bool     `yaml:"realtime" json:"realtime,omitempty" axis:"no" doc:"Whether the edge's process gets real-time scheduling (SCHED_FIFO, on Linux) where that is permitted and its load is paced, so that neighbours on this machine do not delay the generator; on a link with a distance, a high priority in its place, so that they do not delay packets. The result says whether it was given."`
-	Controls    bool     `yaml:"controls" json:"controls" axis:"no" doc:"Whether the plain-TCP baseline and the A/A double are measured beside the arms. Without them an experiment in requests mode reports counts, shares and times, and no CPU; handshakes mode needs them."`
-	Find        Find     `yaml:"find" json:"find,omitzero" doc:"Search for the highest arrival rate that keeps an objective, in place of measuring at one rate. Arrivals are open (constant or poisson) without a rate of their own; no CPU per request is reported."`
-	Block       Duration `yaml:"block" json:"block" axis:"no" min:"5ms" max:"25ms" doc:"In handshakes mode with closed arrivals, the slice of time that one arm gets before the next one's turn. Arms that are paced get one long turn, because a short one cannot hold a schedule."`
+	Mode           string   `yaml:"mode" json:"mode" axis:"no" enum:"handshakes,requests" doc:"handshakes: connect, shake hands, make one small request, close. requests: viewers ask the edge, through cache and pool. handshakes goes by concurrency and arrivals, and refuses what it cannot honour: reuse, cache, objects, size and delay of the answer."`
+	Method         string   `yaml:"method" json:"method,omitempty" enum:"GET,HEAD,POST,PUT,PATCH,DELETE" doc:"The method of every request, which says whether it may be sent twice: POST and PATCH may not. None has a body. Other than GET in requests mode only, other than GET and HEAD at the built-in origin only."`
+	Concurrency    int      `yaml:"concurrency" json:"concurrency" min:"1" max:"10000" doc:"How many viewers ask at once when arrivals are closed; in handshakes mode, how many connections are made at once."`
+	Arrivals       Arrivals `yaml:"arrivals" json:"arrivals" doc:"When requests come."`
+	Objects        Objects  `yaml:"objects" json:"objects" doc:"What requests ask for."`
+	Duration       Duration `yaml:"duration" json:"duration" axis:"no" min:"10ms" max:"1h" doc:"The measured time: of the whole experiment where arms take short turns (handshakes mode with closed arrivals), else of each arm in each trial. With find, find.step takes its place."`
+	Warmup         Duration `yaml:"warmup" json:"warmup" axis:"no" min:"0s" max:"10m" doc:"Time before the measurement whose results are thrown away."`
+	Trials         int      `yaml:"trials" json:"trials" axis:"no" min:"1" max:"1000" doc:"How often everything is started afresh; the trial is the unit of every statistic. Not given: 8 in handshakes mode with closed arrivals, else 1."`
+	Pairs          int      `yaml:"pairs" json:"pairs" axis:"no" min:"0" max:"100000" doc:"In handshakes mode with closed arrivals, how many blocks every arm gets, all trials together, in place of the duration; 0 goes by the duration. A pair is one block of each of two arms in the same round."`
+	Requests       int      `yaml:"requests" json:"requests,omitempty" axis:"no" min:"0" max:"100000000" doc:"How many requests are measured, one after another, in place of a time: what is counted then comes out the same in every run of a seed. An arm that has not made them after workload.duration fails. Requests mode with closed arrivals and one viewer."`
+	WarmupRequests int      `yaml:"warmupRequests" json:"warmupRequests,omitempty" axis:"no" min:"0" max:"100000000" doc:"With requests, how many are made before the measured ones, in place of workload.warmup."`
+	Realtime       bool     `yaml:"realtime" json:"realtime,omitempty" axis:"no" doc:"Whether the edge's process gets real-time scheduling (SCHED_FIFO, on Linux) where that is permitted and its load is paced, so that neighbours on this machine do not delay the generator; on a link with a distance, a high priority in its place, so that they do not delay packets. The result says whether it was given."`
+	Controls       bool     `yaml:"controls" json:"controls" axis:"no" doc:"Whether the plain-TCP baseline and the A/A double are measured beside the arms. Without them an experiment in requests mode reports counts, shares and times, and no CPU; handshakes mode needs them."`
+	Find           Find     `yaml:"find" json:"find,omitzero" doc:"Search for the highest arrival rate that keeps an objective, in place of measuring at one rate. Arrivals are open (constant or poisson) without a rate of their own; no CPU per request is reported."`
+	Block          Duration `yaml:"block" json:"block" axis:"no" min:"5ms" max:"25ms" doc:"In handshakes mode with closed arrivals, the slice of time that one arm gets before the next one's turn. Arms that are paced get one long turn, because a short one cannot hold a schedule."`
 }
 
 // Arrivals is the process by which requests come.
@@ -352,7 +356,7 @@ func newDocument() *document {
 			Refuses:  []string{},
 			Retry:    Retry{Attempts: 1, On: []string{"connect"}, ConnectTimeout: 5e9, ResponseTimeout: 30e9},
 			Pool: Pool{
-				Reuse: true, IdleTimeout: 5e9, MaxConnections: 64, Order: "lifo", Scope: "worker",
+				Kind: "own", Reuse: true, IdleTimeout: 5e9, MaxConnections: 64, Order: "lifo", Scope: "worker",
 				Retries: Retries{Attempts: 2, Methods: "idempotent"},
 				Circuit: Circuit{Open: 10e9},
 			},

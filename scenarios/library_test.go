@@ -29,14 +29,17 @@ func TestLibrary(t *testing.T) {
 		"noise":                "same 1, planted 3",
 		"pool-theory":          "reuse 5",
 		"pingora":              "pools 2",
+		"pool-compare":         "pools 3",
 		"keepalive-race":       "race 6",
 		"cold-pools":           "pools 12",
 		"cache-fanout":         "fanout 6",
 		"cold-burst":           "one-point 2, ten-points 2",
 		"stale-hides-failure":  " 4",
+		"cache-web":            "july 6, december 6",
 		"cache-offload":        "capacity 6, policies 5, lifetime 2",
 		"bypass-core":          "bypass 21 cases",
-		"bypass-full":          "builtin 93 cases, servers 93 cases",
+		"bypass-cost":          "builtin 11 cases, servers 8 cases",
+		"bypass-full":          "builtin 83 cases, servers 83 cases",
 	}
 	entries := Library()
 	if len(entries) != len(want) {

@@ -67,6 +67,37 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// Every setting that net/http's pool cannot honour is refused by its name; its own, and defaults written out, are not.
+func TestNetHTTPPoolIsRefusedWhatItLacks(t *testing.T) {
+	values := map[string]string{
+		"edge.pool.maxAge": "1m", "edge.pool.maxUses": "9", "edge.pool.order": "fifo", "edge.pool.prewarm": "2", "edge.pool.maxWaiting": "3",
+		"edge.pool.waitTimeout": "1s", "edge.pool.retries.attempts": "1", "edge.pool.retries.methods": "none", "edge.pool.retries.connect": "true",
+		"edge.pool.circuit.failures": "2", "edge.protocol": "h2",
+	}
+	set := []string{"edge.pool.kind=nethttp", "edge.pool.maxIdle=8"}
+	for _, lack := range netHTTPLacks {
+		value, known := values[lack.path]
+		if !known {
+			t.Errorf("%s: not tested", lack.path)
+		}
+		set = append(set, lack.path+"="+value)
+	}
+	_, err := load(t, "", set...)
+	var all []string
+	for _, lack := range netHTTPLacks {
+		all = append(all, lack.path+" "+values[lack.path]+" ("+lack.instead+")")
+	}
+	want := "--set edge.pool.maxAge=1m: edge.pool.maxAge: the nethttp pool has no use for " + strings.Join(all, ", ") + "; remove that, or choose kind: own"
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	_, err = load(t, "edge: {pool: {kind: nethttp}}\ncompare:\n  - {axis: edge.protocol, values: [h1, h3]}")
+	if want := "x.yaml:4: compare[0].values[1]: the nethttp pool has no use for edge.protocol h3 (it is simulated over h1); remove that, or choose kind: own"; err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	mustLoad(t, "edge: {pool: {kind: nethttp, maxIdle: 8, order: lifo, idleTimeout: 9s, maxConnections: 3, reuse: true}}")
+}
+
 func TestProblems(t *testing.T) {
 	// Line 1 is the version that load writes.
 	tests := []struct{ name, content, want string }{
@@ -110,6 +141,8 @@ func TestProblems(t *testing.T) {
 		{"a server's own idle timeout", "origin: {server: nginx, idleTimeout: 5s}", "x.yaml:2: origin.idleTimeout: idle connections of nginx are kept as long as its driver says; remove idleTimeout, or choose server: builtin"},
 		{"POST to files", "origin: {server: caddy}\nworkload: {method: POST}", "x.yaml:3: workload.method: the objects of caddy are files, which take no POST; choose method: GET, or server: builtin"},
 		{"POST in handshakes", "workload: {mode: handshakes, method: POST}", "x.yaml:2: workload.method: POST cannot be honoured in handshakes mode: every request asks for one object of one byte; remove it, or use mode: requests"},
+		{"idle connections of the own pool", "edge: {pool: {maxIdle: 3}}", "x.yaml:2: edge.pool.maxIdle: the own pool keeps every idle connection until its time is over; remove maxIdle, or choose kind: nethttp"},
+		{"nethttp in handshakes", "edge: {pool: {kind: nethttp}}\nworkload: {mode: handshakes}", "x.yaml:2: edge.pool.kind: handshakes mode measures making connections, with no pool; remove kind: nethttp, or use mode: requests"},
 		{"unknown order", "edge: {pool: {order: random}}", "x.yaml:2: edge.pool.order: \"random\" is not known; choose one of lifo, fifo"},
 		{"0-RTT over h2", "edge: {protocol: h2, tls: {resumption: true, early: true}}", "x.yaml:2: edge.tls.early: 0-RTT needs h3, but edge.protocol is h2: crypto/tls has none over TCP; choose h3, or remove early"},
 		{"h3 in 1.2", "edge:\n  protocol: h3\n  tls: {version: \"1.2\"}", "x.yaml:3: edge.protocol: h3 runs over QUIC, which has no TLS 1.2, but edge.tls.version is 1.2; choose h1, or TLS 1.3"},

@@ -49,3 +49,20 @@ func refusalWrong(s *Settings) string {
 	}
 	return ""
 }
+
+// requestsWrong says why a number of requests cannot be measured, or "".
+func requestsWrong(s *Settings) string {
+	switch w := &s.Workload; {
+	case w.Requests == 0 && w.WarmupRequests > 0:
+		return "warmupRequests belong to a number of requests; add requests, or warm up for a time (warmup)"
+	case w.Requests == 0:
+		return ""
+	case w.Mode != "requests":
+		return "handshakes are measured for a time, or in pairs of blocks; use mode: requests, or remove requests"
+	case w.Arrivals.Open():
+		return "arrivals at a rate go by time; use arrivals: {model: closed}, or remove requests"
+	case w.Concurrency != 1:
+		return fmt.Sprintf("%d viewers at once ask in an order that no two runs share; use concurrency: 1, or remove requests", w.Concurrency)
+	}
+	return ""
+}

@@ -148,3 +148,22 @@ func (d *decoder) reportOnce(path, message string) {
 		d.report(path, message)
 	}
 }
+
+// Apply puts the values of p into s, as far as this build has the settings. It
+// returns the paths that nobody documents: those stay as they are.
+func (p Preset) Apply(s *Settings) (unknown []string) {
+	for _, v := range p.Values {
+		setting, ok := settingNamed(v.Path)
+		if !ok || isGroup(setting.typ) {
+			continue
+		}
+		if v.Unknown {
+			unknown = append(unknown, v.Path)
+			continue
+		}
+		if value, fits := newDecoder("").presetValue(v); fits {
+			reflect.ValueOf(s).Elem().FieldByIndex(setting.index).Set(value)
+		}
+	}
+	return unknown
+}

@@ -113,7 +113,7 @@ func (g generator) leaf(f field, t reflect.Type) map[string]any {
 	case GateRule:
 		g.defs["gateRule"] = g.group(reflect.ValueOf(&GateRule{}).Elem(), "gateRule")
 		return ref("gateRule")
-	case Stage:
+	case Stage, Lifetime:
 		return g.group(reflect.New(t).Elem(), "")
 	case Axis:
 		g.axis()

@@ -2,8 +2,11 @@
 
 package sim
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
-func newAlarm() alarm { return timerAlarm{} }
+func threadCPU() time.Duration { return 0 }
 
 func realtime() error { return errors.New("real-time scheduling can be asked for on Linux only") }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"github.com/originpull/originpull/origin"
 	"github.com/originpull/originpull/pki"
@@ -46,11 +47,23 @@ func (r *run) bypassExperiment(ctx context.Context, x *Experiment) error {
 // bypassRow is a row in the document's terms.
 func bypassRow(experiment string, row *bypass.Row) results.BypassRow {
 	return results.BypassRow{
+		Price:      bypassPrice(row.Price),
 		Experiment: experiment, Case: row.Case, Title: row.Title, Strategy: row.Strategy, Server: row.Server,
 		Mistake: row.Mistake, TLS: row.TLS, Protocol: row.Protocol,
 		Predicted: string(row.Predicted), Measured: string(row.Measured), Stage: string(row.Stage),
 		Reason: row.Reason, Proof: row.Proof, Status: row.Status,
 		Legs: results.Legs{Before: row.LegBefore, After: row.LegAfter}, Skipped: row.Skipped, Detail: row.Detail, OK: row.OK,
+	}
+}
+
+// bypassPrice is a price in the document's terms: seconds.
+func bypassPrice(p *bypass.Price) *results.BypassPrice {
+	if p == nil {
+		return nil
+	}
+	return &results.BypassPrice{
+		Attempts: p.Attempts, CPU: p.CPU.Seconds(), ResumedCPU: p.ResumedCPU.Seconds(),
+		BytesSent: p.Sent, BytesReceived: p.Received, Held: p.Held, Calm: p.Calm, Busy: p.Busy,
 	}
 }
 
@@ -120,6 +133,9 @@ const serverObject = 1 << 10
 // serverOrigin is a real server as attempts see it.
 type serverOrigin struct{ running *origin.Running }
 
+// CPU is what the server's processes have used: see bypass.Metered.
+func (o serverOrigin) CPU() (time.Duration, error) { return sumCPU(o.running.Pids) }
+
 func (o serverOrigin) Address() netip.AddrPort         { return o.running.Address() }
 func (o serverOrigin) Side(name string) netip.AddrPort { return o.running.Side(name) }
 
@@ -167,6 +183,9 @@ type workerOrigin struct {
 	addresses []netip.AddrPort // as originWorker lists them
 	journal   *origin.Journal
 }
+
+// CPU is what the origin's process has used: see bypass.Metered.
+func (o *workerOrigin) CPU() (time.Duration, error) { return sumCPU(o.process.pids) }
 
 func (o *workerOrigin) Address() netip.AddrPort { return o.addresses[0] }
 

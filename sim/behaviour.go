@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/originpull/originpull/edge"
+	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/scenarios"
 )
 
@@ -44,3 +45,7 @@ func edgeIdentity(e *scenarios.Edge) string {
 	}
 	return credEdge + "-" + e.Identity
 }
+
+// EdgeTerms are the pool and the behaviour that an edge's settings ask for, in
+// the terms of those who carry them out.
+func EdgeTerms(e *scenarios.Edge) (pool.Config, edge.Behaviour) { return poolConfig(e), behaviour(e) }

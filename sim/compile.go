@@ -23,6 +23,7 @@ const (
 	serverSeconds    = 0.1  // an origin with a policy of its own
 	attemptSeconds   = 0.02 // one row: two legitimate pulls and an attempt
 	preparingSeconds = 0.5  // certificates
+	requestSeconds   = 5e-5 // a request through cache and pool, one after another
 )
 
 // Compile resolves a scenario into a plan: arms, roles, policies, planned
@@ -117,6 +118,9 @@ func takeTurns(x *Experiment, e *scenarios.Experiment) {
 	}
 	x.Block = duration
 	x.Seconds = duration * float64(len(x.Arms))
+	if n := e.Workload.Requests + e.Workload.WarmupRequests; e.Workload.Requests > 0 {
+		x.Warmup, x.Seconds = 0, min(duration, requestSeconds*float64(n))*float64(len(x.Arms))
+	}
 	if x.distant() {
 		x.Seconds = x.distantSeconds()
 	}
@@ -259,6 +263,10 @@ func (c *compiler) bypassSettings(e *scenarios.Experiment) {
 				"bypass attempts meet the built-in origin's reference policies, which have %s, not %s: leave it out of this experiment", want, got)
 		}
 	}
+	if e.Link.Distant() {
+		c.problem(fmt.Sprintf("experiments[%d].link", e.Index),
+			"bypass attempts go over loopback, and there is no %s link for them: write link: {kind: direct, rtt: 0s} in this experiment, without distances of edge.pops", e.Link.Kind)
+	}
 }
 
 // bypassPlan is the plan in the attempts' own terms.
@@ -270,6 +278,9 @@ func (x *Experiment) bypassPlan() bypass.Plan {
 func policies(rows []bypass.Planned) int {
 	distinct := map[[3]string]bool{}
 	for _, row := range rows {
+		if row.Server == bypass.EdgeServer {
+			continue // it meets no origin
+		}
 		distinct[[3]string{row.Server, row.Strategy, row.Mistake}] = true
 	}
 	return len(distinct)

@@ -105,7 +105,7 @@ func (r *run) startHop(ctx context.Context, p *pair, start *Start, credentials c
 	near.Credentials, near.Certificate, near.Audit, near.Far = credentials.edge, "", "", &far
 	near.Trace = r.plan.packedTrace(p.arm)
 	p.origin, p.trial.noCPU = &hopEnd{}, errDistant
-	if p.edge, err = r.cfg.startProcess(RoleHop, "the hop of "+p.arm.Name, append(workerEnv(), "GOMAXPROCS="+hopProcs)); err != nil {
+	if p.edge, err = r.cfg.of(p.arm).startProcess(RoleHop, "the hop of "+p.arm.Name, append(workerEnv(), "GOMAXPROCS="+hopProcs)); err != nil {
 		return err
 	}
 	_, err = p.edge.ask(ctx, Command{Type: msgStart, Start: &near})

@@ -356,3 +356,23 @@ func TestLackingLinkIsNeverPassed(t *testing.T) {
 		t.Errorf("%q, %+v, %s", why, result.Validity, result.Conclude())
 	}
 }
+
+// TestAttemptsHaveNoLink: one that is asked for is refused, never ignored.
+func TestAttemptsHaveNoLink(t *testing.T) {
+	for settings, want := range map[string]string{
+		"link: {rtt: 50ms}":                          "netstack link",
+		"link: {kind: tun}":                          "tun link",
+		"edge: {pops: [{name: syd, rtt: 280ms}]}":    "netstack link",
+		"link: {kind: direct}":                       "",
+		"origin: {audit: refused}\nlink: {seed: 12}": "",
+	} {
+		s, err := scenarios.Load(scenarios.Source{File: "x.yaml", Content: []byte("version: 1\n" + settings + "\nbypass: {cases: [A01], strategies: [mtls]}\n")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Compile(s)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), "there is no "+want+" for them")) {
+			t.Errorf("%s: %v", settings, err)
+		}
+	}
+}

@@ -92,7 +92,7 @@ func countMetrics(x *Experiment, c map[string]int64, cached bool) map[string]flo
 	m := map[string]float64{
 		"requests.count":    float64(c[countRequests]),
 		"requests.failed":   float64(c[countFailed]),
-		"requests.dropped":  float64(c[countDropped]),
+		"requests.dropped":  float64(c[countDropped] + c[countUnsent]),
 		"connect.count":     float64(c[countConnects]),
 		"handshake.full":    float64(c[countHandshakeFull]),
 		"handshake.resumed": float64(c[countHandshakeResumed]),
@@ -139,7 +139,9 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 		predictReuse(c.arm, counts["origin.requests"]/(x.Block*float64(good)), counts)
 		held := cacheHeld(c.arm, c.trials)
 		cacheMetrics(held, counts)
-		predictCache(x, c.arm, held, counts)
+		if span := time.Duration(c.merged.Counts[countSpan]).Seconds(); span > 0 {
+			predictCache(x, c.arm, held, counts["requests.count"]/span, counts)
+		}
 		arm.Metrics["pool.count"] = results.NewValue("pool.count", float64(len(poolShares(c.arm))), good)
 	}
 	for name, v := range counts {

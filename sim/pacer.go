@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -110,40 +109,3 @@ func (p *stagesPacer) Next() time.Duration {
 	}
 	return math.MaxInt64
 }
-
-// alarm waits until an instant. Its resolution is what the send error of a
-// run shows; newAlarm chooses the best the system offers.
-type alarm interface {
-	// wait returns at the instant, or with the context's error.
-	wait(ctx context.Context, at time.Time) error
-	// cpu is what it spun away.
-	cpu() time.Duration
-	// name says what it is, for the result.
-	name() string
-	close() error
-}
-
-// timerAlarm is the portable alarm. The runtime's timers wake up to a
-// millisecond late, because the poller counts in milliseconds.
-type timerAlarm struct{}
-
-func (timerAlarm) wait(ctx context.Context, at time.Time) error {
-	d := time.Until(at)
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (timerAlarm) cpu() time.Duration { return 0 }
-
-func (timerAlarm) name() string { return "runtime timer" }
-
-func (timerAlarm) close() error { return nil }

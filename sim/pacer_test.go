@@ -65,16 +65,39 @@ func TestPacerRefuses(t *testing.T) {
 	}
 }
 
-func TestTimerAlarm(t *testing.T) {
+// coarse is an alarm on virtual time that now and then rings early, as any may.
+type coarse struct {
+	timer *time.Timer
+	early int
+}
+
+func (c *coarse) Set(d time.Duration) error {
+	if c.early > 0 {
+		c.early--
+		d /= 2
+	}
+	c.timer.Reset(d)
+	return nil
+}
+
+func (c *coarse) Wait() error {
+	<-c.timer.C
+	return nil
+}
+
+func (c *coarse) Close() error { return nil }
+
+func TestAlarmOnACoarseTimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		a := &alarm{ring: &coarse{timer: time.NewTimer(0), early: 2}}
 		at := time.Now().Add(3 * time.Second)
-		if err := (timerAlarm{}).wait(t.Context(), at); err != nil || !time.Now().Equal(at) {
+		if err := a.wait(t.Context(), at); err != nil || !time.Now().Equal(at) || a.cpu() != 0 {
 			t.Errorf("woke at %v with %v, want %v", time.Now(), err, at)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		before := time.Now()
-		if err := (timerAlarm{}).wait(ctx, before.Add(time.Hour)); err == nil || time.Since(before) != time.Second {
+		if err := a.wait(ctx, before.Add(time.Hour)); err == nil || time.Since(before) != time.Second {
 			t.Errorf("a cancelled alarm returned %v after %v", err, time.Since(before))
 		}
 	})

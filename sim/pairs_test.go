@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/results"
 )
 
@@ -114,6 +115,17 @@ func TestReconcileNamesTheDifference(t *testing.T) {
 		r.reconcile(&Arm{Name: "x"}, &trial)
 		if want := atOrigin == 3; result.Validity.Reconciled != want {
 			t.Errorf("3 connects, %d ends: reconciled is %v", atOrigin, result.Validity.Reconciled)
+		}
+	}
+	// Of connects that were given up, and of connections without a word from the
+	// origin, nobody can tell; of more than these, everybody.
+	for _, c := range []struct{ givenUp, unheard, ended int64 }{{2, 0, 5}, {0, 2, 1}, {2, 0, 6}, {0, 2, 0}, {2, 0, 2}, {0, 2, 4}} {
+		other := run{result: &results.Result{Validity: results.Validity{Reconciled: true}}}
+		trial := armTrial{index: 1, edge: &EdgeSummary{}, origin: originCounts(c.ended)}
+		trial.edge.Total.Pool = pool.Stats{Connects: 3, GivenUp: c.givenUp, Unheard: c.unheard}
+		other.reconcile(&Arm{Name: "x"}, &trial)
+		if want := c.ended == 5 || c.ended == 1; other.result.Validity.Reconciled != want {
+			t.Errorf("%+v: reconciled is %v", c, !want)
 		}
 	}
 	if v := result.Validity; len(v.Warnings) != 1 || len(v.Tallies) != 1 || v.Tallies[0] != (results.Tally{Arm: "x", Connects: 6, Handshakes: 7, Accepted: 7}) {

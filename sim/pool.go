@@ -11,6 +11,13 @@ import (
 // poolConfig is the pool that an arm asks for.
 func poolConfig(e *scenarios.Edge) pool.Config {
 	p := &e.Pool
+	if p.Kind == string(pool.NetHTTP) {
+		return pool.Config{
+			Kind: pool.NetHTTP, MaxIdlePerHost: p.MaxIdle,
+			Reuse: p.Reuse, IdleTimeout: time.Duration(p.IdleTimeout), MaxConnections: p.MaxConnections,
+			DialTimeout: time.Duration(e.Retry.ConnectTimeout), ResponseTimeout: time.Duration(e.Retry.ResponseTimeout),
+		}
+	}
 	cfg := pool.Config{
 		Reuse: p.Reuse, IdleTimeout: time.Duration(p.IdleTimeout), MaxConnections: p.MaxConnections,
 		DialTimeout: time.Duration(e.Retry.ConnectTimeout), ResponseTimeout: time.Duration(e.Retry.ResponseTimeout),
@@ -43,6 +50,7 @@ var poolCounts = map[string]func(*pool.Stats) int64{
 	"pool.retired.age":     func(s *pool.Stats) int64 { return s.Closed[pool.ReasonAge] },
 	"pool.retired.uses":    func(s *pool.Stats) int64 { return s.Closed[pool.ReasonUses] },
 	"pool.closed.origin":   func(s *pool.Stats) int64 { return s.Closed[pool.ReasonOrigin] },
+	"pool.closed.surplus":  func(s *pool.Stats) int64 { return s.Closed[pool.ReasonSurplus] },
 	"pool.race.noticed":    func(s *pool.Stats) int64 { return s.RaceNoticed },
 	"pool.race.lost":       func(s *pool.Stats) int64 { return s.RaceLost },
 	"pool.race.unsafe":     func(s *pool.Stats) int64 { return s.Unsafe },

@@ -113,3 +113,33 @@ experiments:
 		t.Errorf("not reconciled: %+v", result.Validity)
 	}
 }
+
+// TestNetHTTPPoolReconciles: a pool in net/http's care dials what nobody uses
+// and closes what is in its way, and every connection is accounted for.
+func TestNetHTTPPoolReconciles(t *testing.T) {
+	result := mustRun(t, compileText(t, `
+version: 1
+name: nethttp
+origin: {response: {size: 1KiB, delay: 2ms}}
+edge: {pool: {kind: nethttp}}
+workload: {mode: requests, concurrency: 1, arrivals: {model: poisson, rate: 300/s}, objects: {model: one}, duration: 400ms, warmup: 50ms, controls: false}
+compare:
+  - {axis: edge.tls.version, values: ["1.2", "1.3"]}
+  - {axis: edge.tls.resumption, values: [false, true]}
+  - {axis: edge.pool.maxIdle, values: [0, 64]}
+expect: ["requests.failed == 0", "origin.requests > 50", "pool.retries.stale == 0", "pool.dials{edge.pool.maxIdle=0} > 0"]
+`))
+	for _, x := range result.Expectations {
+		if !x.Pass {
+			t.Errorf("%s: %s", x.Expression, x.Detail)
+		}
+	}
+	if !result.Validity.Reconciled || len(result.Validity.Tallies) != 8 {
+		t.Errorf("not reconciled: %+v", result.Validity)
+	}
+	for i := range result.Arms {
+		if _, predicted := result.Arms[i].Metrics["reuse.predicted"]; predicted {
+			t.Errorf("%s: a prediction, and connections that end otherwise than by idleness", result.Arms[i].Name)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/originpull/originpull/edge"
+	"github.com/originpull/originpull/edge/pool"
 )
 
 // predictReuse adds what theory says of the share of origin pulls that reuse a
@@ -15,7 +16,7 @@ import (
 func predictReuse(a *Arm, rate float64, m map[string]float64) {
 	e, workload := &a.Settings.Edge, &a.Settings.Workload
 	idle := time.Duration(e.Pool.IdleTimeout)
-	worn := e.Pool.MaxAge > 0 || e.Pool.MaxUses > 0
+	worn := e.Pool.MaxAge > 0 || e.Pool.MaxUses > 0 || e.Pool.Kind == string(pool.NetHTTP)
 	first := time.Duration(a.Settings.Origin.IdleTimeout) // the origin's, where it comes before the edge's
 	if workload.Arrivals.Model != "poisson" || !e.Pool.Reuse || idle == 0 || worn || rate == 0 || first > 0 && first <= idle {
 		return

@@ -42,8 +42,8 @@ func cacheHeld(a *Arm, trials []armTrial) cached {
 // ratio and offload, for the rate per second at which viewers really came and
 // the objects that the caches really held: their capacity is in bytes. There is
 // nothing where no form is known, or its assumptions do not hold.
-func predictCache(x *Experiment, a *Arm, held cached, m map[string]float64) {
-	p, known := newPrediction(x, a, held, m["requests.count"])
+func predictCache(x *Experiment, a *Arm, held cached, rate float64, m map[string]float64) {
+	p, known := newPrediction(x, a, held, rate)
 	if !known {
 		return
 	}
@@ -72,12 +72,12 @@ var onlyMaxAge = regexp.MustCompile(`^max-age=([0-9]{1,9})$`)
 
 // newPrediction says whether the load is what the forms are about: objects of
 // one kind, asked for independently.
-func newPrediction(x *Experiment, a *Arm, held cached, viewers float64) (prediction, bool) {
+func newPrediction(x *Experiment, a *Arm, held cached, rate float64) (prediction, bool) {
 	s := &a.Settings
 	e, response, objects := &s.Edge, &s.Origin.Response, &s.Workload.Objects
 	age := onlyMaxAge.FindStringSubmatch(response.CacheControl)
 	alike := response.Cacheable == 1 && len(response.Lifetimes) == 0 && response.Sizes.Median == 0
-	if objects.Model != "zipf" || objects.OneHit > 0 || age == nil || !alike || viewers == 0 || e.Cache.Capacity == 0 || e.Cache.MaxObject > 0 {
+	if objects.Model != "zipf" || objects.OneHit > 0 || age == nil || !alike || rate == 0 || e.Cache.Capacity == 0 || e.Cache.MaxObject > 0 {
 		return prediction{}, false
 	}
 	if e.Shield.Enabled && !e.Shield.Age {
@@ -97,7 +97,6 @@ func newPrediction(x *Experiment, a *Arm, held cached, viewers float64) (predict
 	if p.shield = e.Shield.Enabled && e.Shield.Capacity > 0; p.shield && held.shieldEvicted > 0 {
 		p.above = held.shield
 	}
-	rate := viewers / (x.Block * float64(x.Trials))
 	p.total = cache.Zipf(objects.Count, objects.Alpha)
 	p.rates = make([]float64, len(p.total))
 	for i := range p.total {

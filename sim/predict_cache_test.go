@@ -27,7 +27,7 @@ func cacheArm(change func(*scenarios.Settings)) (*Experiment, *Arm) {
 func predicted(change func(*scenarios.Settings), held cached) map[string]float64 {
 	x, a := cacheArm(change)
 	m := map[string]float64{"requests.count": 2000, "cache.hit.ratio": 0.5, "origin.offload": 0.5}
-	predictCache(x, a, held, m)
+	predictCache(x, a, held, 1000, m)
 	return m
 }
 

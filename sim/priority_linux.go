@@ -12,10 +12,19 @@ import (
 // hopNice is the nice value of a hop's threads where it is permitted.
 const hopNice = -19
 
-// hasten lets this process go before others of the machine. Real-time
-// scheduling would not do: threads of Go's that spin for one another would then
-// keep the very thread from running that they wait for.
+// autogroup is where a session's own nice value is set. Where the kernel has
+// such groups (sched(7)), those of threads count within their session alone: a
+// build in another terminal would have as much of the machine as they.
+const autogroup = "/proc/self/autogroup"
+
+// hasten lets this process, which has a session to itself, go before others of
+// the machine. Real-time scheduling would not do: threads of Go's that spin for
+// one another would then keep the very thread from running that they wait for.
 func hasten() error {
+	err := os.WriteFile(autogroup, []byte(strconv.Itoa(hopNice)), 0)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("asking for a higher priority: %w", err)
+	}
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		return fmt.Errorf("asking for a higher priority: %w", err)

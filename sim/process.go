@@ -37,7 +37,11 @@ func (c *Config) startProcess(role, name string, env []string) (*process, error)
 	p.cmd = exec.Command(c.Worker[0], slices.Concat(c.Worker[1:], []string{role})...)
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stderr = p.output
-	ownGroup(p.cmd)
+	if role == RoleHop {
+		ownSession(p.cmd)
+	} else {
+		ownGroup(p.cmd)
+	}
 	in, err := p.cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)

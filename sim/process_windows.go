@@ -8,3 +8,5 @@ import (
 func ownGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }
+
+func ownSession(cmd *exec.Cmd) { ownGroup(cmd) }

@@ -111,6 +111,19 @@ func (r *pullRecorder) skip(failure error) bool {
 	return r.discard
 }
 
+// unsent counts a viewer who was due and whom the generator never came to send.
+func (r *pullRecorder) unsent(due time.Time) {
+	r.mu.Lock()
+	discard, block := r.discard, r.block
+	r.mu.Unlock()
+	if !discard {
+		b := r.results.Begin()
+		defer b.End()
+		b.Add(countUnsent, 1)
+		block.due(b, due)
+	}
+}
+
 // dropped counts a viewer that was due and found the edge full.
 func (r *pullRecorder) dropped(due time.Time) {
 	r.mu.Lock()
@@ -324,6 +337,7 @@ const (
 	countFailed           = "requests.failed"
 	countBadGateway       = "requests.502"
 	countDropped          = "requests.dropped"
+	countUnsent           = "requests.unsent"
 	countHit              = "cache.hit"
 	countMiss             = "cache.miss"
 	countCollapsed        = "cache.collapsed"

@@ -33,8 +33,8 @@ func TestOriginComesToRefuse(t *testing.T) {
 	if m["requests.count"].Value != 50 || failed == 0 || failed == 50 || m["handshake.full"].Value+refused != 50 {
 		t.Errorf("%v of %v failed, %v of %v handshakes", failed, m["requests.count"].Value, refused, m["handshake.full"].Value+refused)
 	}
-	if beyond := failed - refused; beyond != 0 && beyond != 1 { // 1: its handshake was over when the origin changed its mind
-		t.Errorf("%v requests failed after a handshake", beyond)
+	if failed < refused { // more, when handshakes were over as the origin changed its mind
+		t.Errorf("%v handshakes were refused, %v requests failed", refused, failed)
 	}
 	if v := m["failure.hidden"]; v.N != 1 || v.Value < 0 {
 		t.Errorf("hidden for %+v", v)

@@ -20,17 +20,31 @@ func oneBlock(ctx context.Context, x *Experiment, pairs []*pair, each func(*pair
 			return
 		}
 		each(p)
-		if x.Count > 0 {
-			p.block(ctx, Block{Count: x.Count})
-		} else {
-			p.block(ctx, Block{Seconds: x.Warmup, Discard: true})
-			p.block(ctx, Block{Seconds: x.blockOf(p.arm)})
+		for _, b := range x.blocksOf(p.arm) {
+			p.block(ctx, b)
 		}
 		p.closeWindow()
 		if x.Kind == Handshakes {
 			p.measureFloor(ctx)
 		}
 	}
+}
+
+// blocksOf are the warm-up and the measured block of an arm that has one long
+// block, by time or by number.
+func (x *Experiment) blocksOf(a *Arm) []Block {
+	if x.Count > 0 {
+		return []Block{{Count: x.Count}}
+	}
+	workload := &a.Settings.Workload
+	measured := Block{Seconds: x.blockOf(a), Count: int64(workload.Requests)}
+	switch {
+	case workload.Requests == 0:
+		return []Block{{Seconds: x.Warmup, Discard: true}, measured}
+	case workload.WarmupRequests == 0:
+		return []Block{measured}
+	}
+	return []Block{{Seconds: measured.Seconds, Count: int64(workload.WarmupRequests), Discard: true}, measured}
 }
 
 // atOnce grants all arms their warm-up and one long block at the same time,

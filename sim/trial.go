@@ -182,6 +182,9 @@ func (p *pair) block(ctx context.Context, b Block) {
 	if refused := settle(); err == nil {
 		err = refused
 	}
+	if err == nil && done.Count < b.Count && ctx.Err() == nil {
+		err = fmt.Errorf("%s: only %d of %d requests were made in %gs: raise workload.duration", p.arm.Name, done.Count, b.Count, b.Seconds)
+	}
 	if err == nil && done.Error != "" && done.Failed == done.Count { // some failures are a result, all failures are a broken arm
 		err = fmt.Errorf("the edge of %s: %d of %d failed; the first: %s", p.arm.Name, done.Failed, done.Count, done.Error)
 	}
@@ -202,8 +205,12 @@ func (p *pair) block(ctx context.Context, b Block) {
 // pair's ends was late: a busy machine spoils a block, and the next may be left
 // alone. What the block found is no part of that decision.
 func (p *pair) granted(ctx context.Context, b Block) (BlockDone, error) {
+	length := b.Seconds
+	if p.arm.Settings.Workload.Arrivals.Open() {
+		length += (tooLate + drainViewers).Seconds() // what it may take where the edge is overloaded
+	}
 	for {
-		answer, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &b}, b.Seconds)
+		answer, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &b}, length)
 		if err == nil && answer.Done == nil {
 			err = fmt.Errorf("the edge of %s: %w", p.arm.Name, errNoAnswer)
 		}

@@ -166,3 +166,33 @@ func TestStagesAreSent(t *testing.T) {
 		t.Errorf("CPU of the edge: %+v", a.Metrics["request.cpu.edge"])
 	}
 }
+
+// A generator that is behind by more than its grace after the block sends
+// nothing any more, and what was due counts as not sent.
+func TestAGeneratorThatIsTooLateGivesUp(t *testing.T) {
+	objects, err := newObjects(scenarios.Objects{Model: "one"}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		behind time.Duration
+		sent   int64
+	}{{0, 5}, {tooLate, 0}} {
+		w := &edgeWorker{objects: objects, recorder: newPullRecorder(Arm{})}
+		block := window{time.Now().Add(-time.Second - c.behind), time.Second}
+		if c.behind == 0 {
+			block.started = time.Now().Add(-500 * time.Millisecond) // all is due, nothing is too late
+		}
+		w.recorder.begin(Block{}, block)
+		sent := int64(0)
+		err := w.generate(t.Context(), &constantPacer{interval: float64(50 * time.Millisecond), n: 0}, window{block.started, 250 * time.Millisecond},
+			func(_ string, _, _ time.Time, left func()) { sent++; left() })
+		counts := w.recorder.results.Summary().Counts
+		if err != nil || sent != c.sent || counts[countUnsent] != 5-c.sent || counts[countScheduled] != 5-c.sent {
+			t.Errorf("%s behind: %d sent, counts %v, %v", c.behind, sent, counts, err)
+		}
+		if m := countMetrics(&Experiment{}, counts, false); m["requests.dropped"] != float64(5-c.sent) {
+			t.Errorf("%s behind: %v dropped", c.behind, m["requests.dropped"])
+		}
+	}
+}

@@ -19,6 +19,10 @@ import (
 // beyond it are counted as dropped, never queued unseen.
 const maxInFlight = 10000
 
+// tooLate is how long after its block a generator that is behind still sends: an
+// edge that is overloaded grossly would never come to the end of its schedule.
+const tooLate = 2 * time.Second
+
 // drainViewers bounds how long a block waits for its last viewers.
 const drainViewers = 10 * time.Second
 
@@ -183,7 +187,7 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 	granted := window{started: time.Now(), length: seconds(b.Seconds)}
 	if b.Count > 0 {
 		w.recorder.begin(b, window{})
-		w.counted(ctx, b.Count)
+		w.counted(ctx, b, granted.started)
 		w.recorder.spent(time.Since(granted.started))
 	} else if w.closed(b) {
 		w.recorder.begin(b, window{})
@@ -248,15 +252,16 @@ func (w *edgeWorker) stagger(ctx context.Context, i, of int) {
 	}
 }
 
-// counted has one viewer ask so many times, one after another.
-func (w *edgeWorker) counted(ctx context.Context, count int64) {
+// counted has one viewer ask so many times, one after another, or until its
+// time is over, where it has one.
+func (w *edgeWorker) counted(ctx context.Context, b Block, started time.Time) {
 	pulling := context.WithoutCancel(ctx)
 	var scratch edge.Scratch
-	for range count {
-		if ctx.Err() != nil {
+	for range b.Count {
+		now := time.Now()
+		if ctx.Err() != nil || b.Seconds > 0 && now.Sub(started) >= seconds(b.Seconds) {
 			return
 		}
-		now := time.Now()
 		w.pull(pulling, w.objects.path(), now, now, &scratch)
 	}
 }
@@ -319,6 +324,10 @@ func (w *edgeWorker) generate(ctx context.Context, pacer Pacer, block window, se
 		due := block.started.Add(offset)
 		if err = clock.wait(ctx, due); err != nil {
 			break
+		}
+		if time.Since(block.started) > block.length+tooLate {
+			w.recorder.unsent(due)
+			continue
 		}
 		select {
 		case slots <- struct{}{}:

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// alarm wakes one waiter. Anyone may set it, also while it is waited for.
-type alarm interface {
-	// set makes it ring in d from now, and no more when it was set for.
-	set(d time.Duration) error
-	// wait returns when it rings, at once if it has; net.ErrClosed after
-	// close. It may return early.
-	wait() error
-	close() error
+// Alarm wakes one waiter. Anyone may set it, also while it is waited for.
+type Alarm interface {
+	// Set makes it ring in d from now, and no more when it was set for.
+	Set(d time.Duration) error
+	// Wait returns when it rings, at once if it has; net.ErrClosed after
+	// Close. It may return early.
+	Wait() error
+	Close() error
 }
 
 // timerAlarm is the portable alarm, and the one on virtual time. The runtime's
@@ -22,18 +22,18 @@ type timerAlarm struct {
 	closed chan struct{}
 }
 
-func newTimerAlarm() alarm {
+func newTimerAlarm() Alarm {
 	a := timerAlarm{timer: time.NewTimer(time.Hour), closed: make(chan struct{})}
 	a.timer.Stop()
 	return a
 }
 
-func (a timerAlarm) set(d time.Duration) error {
+func (a timerAlarm) Set(d time.Duration) error {
 	a.timer.Reset(d)
 	return nil
 }
 
-func (a timerAlarm) wait() error {
+func (a timerAlarm) Wait() error {
 	select {
 	case <-a.timer.C:
 		return nil
@@ -42,8 +42,14 @@ func (a timerAlarm) wait() error {
 	}
 }
 
-func (a timerAlarm) close() error {
+func (a timerAlarm) Close() error {
 	a.timer.Stop()
 	close(a.closed)
 	return nil
+}
+
+// newAlarm is NewAlarm for whoever takes what there is.
+func newAlarm() Alarm {
+	a, _ := NewAlarm()
+	return a
 }

@@ -18,20 +18,23 @@ type fdAlarm struct {
 	raw  syscall.RawConn
 }
 
-func newAlarm() alarm {
+// NewAlarm returns the best alarm that the system has. It is fine when it wakes
+// some tens of microseconds late, and not up to a millisecond as timers of the
+// runtime do.
+func NewAlarm() (a Alarm, fine bool) {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err != nil {
-		return newTimerAlarm()
+		return newTimerAlarm(), false
 	}
 	file := os.NewFile(uintptr(fd), "timerfd")
 	raw, err := file.SyscallConn()
 	if err != nil {
-		return newTimerAlarm() // the file's finalizer closes it
+		return newTimerAlarm(), false // the file's finalizer closes it
 	}
-	return &fdAlarm{file: file, raw: raw}
+	return &fdAlarm{file: file, raw: raw}, true
 }
 
-func (a *fdAlarm) set(d time.Duration) error {
+func (a *fdAlarm) Set(d time.Duration) error {
 	// Zero would disarm it.
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(max(d.Nanoseconds(), 1))}
 	var armed error
@@ -42,7 +45,7 @@ func (a *fdAlarm) set(d time.Duration) error {
 	return nil
 }
 
-func (a *fdAlarm) wait() error {
+func (a *fdAlarm) Wait() error {
 	var expirations [8]byte
 	_, err := a.file.Read(expirations[:])
 	switch {
@@ -54,4 +57,4 @@ func (a *fdAlarm) wait() error {
 	return nil
 }
 
-func (a *fdAlarm) close() error { return a.file.Close() }
+func (a *fdAlarm) Close() error { return a.file.Close() }

@@ -34,7 +34,7 @@ type line[P any] struct {
 	deliver func(P) // on the line's goroutine
 	discard func(P) // releases what is not delivered
 	epoch   time.Time
-	alarm   alarm
+	alarm   Alarm
 	stopped sync.WaitGroup
 
 	mu       sync.Mutex
@@ -63,7 +63,7 @@ func newLateness() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, int64(time.Minute/time.Microsecond), 2)
 }
 
-func newLine[P any](cfg lineConfig, a alarm, deliver, discard func(P)) *line[P] {
+func newLine[P any](cfg lineConfig, a Alarm, deliver, discard func(P)) *line[P] {
 	l := &line[P]{cfg: cfg, deliver: deliver, discard: discard, epoch: time.Now(), alarm: a, armed: awake}
 	l.counts.late = newLateness()
 	l.stopped.Go(l.run)
@@ -129,7 +129,7 @@ func (l *line[P]) arm(now, due time.Duration) {
 	if due == math.MaxInt64 {
 		return // an old alarm may ring: once, for nothing
 	}
-	if err := l.alarm.set(due - now); err != nil && l.failed == nil {
+	if err := l.alarm.Set(due - now); err != nil && l.failed == nil {
 		l.failed = err
 	}
 }
@@ -167,7 +167,7 @@ func (l *line[P]) next() (packet P, err error) {
 		err := l.failed
 		l.mu.Unlock()
 		if err == nil {
-			err = l.alarm.wait()
+			err = l.alarm.Wait()
 		}
 		if err != nil {
 			return packet, err
@@ -195,7 +195,7 @@ func (l *line[P]) close() error {
 	l.closed, l.armed = true, awake
 	failed := l.failed
 	l.mu.Unlock()
-	err := l.alarm.close()
+	err := l.alarm.Close()
 	l.stopped.Wait()
 	return errors.Join(failed, err)
 }

@@ -44,15 +44,13 @@ func TestLossCostsWhatItShould(t *testing.T) {
 			standardError := math.Sqrt((squares/n-mean*mean)/n) + 1e-9
 			want := expectedTrips(rtt, loss)
 			stats := p.TakeStats()
-			t.Logf("mean %.3f RTT, expected %.3f, standard error %.3f; %d of %d waited a second; %d of %d packets lost",
-				mean, want, standardError, timeouts, n, stats.Lost, stats.Packets)
+			testify(t, "2-loss-"+kind, "TCP connect and one request over %s, 50 ms and 0.5 %% loss: %.3f round trips in the mean of %d, expected %.3f, standard error %.3f; %d waited a second or more; %d of %d packets lost.",
+				kind, mean, n, want, standardError, timeouts, stats.Lost, stats.Packets)
 			// Four standard deviations of a binomial, whatever the clock says.
 			if lost := float64(stats.Packets) * loss; math.Abs(float64(stats.Lost)-lost) > 4*math.Sqrt(lost) {
 				t.Errorf("%d packets lost instead of about %.0f", stats.Lost, lost)
 			}
-			if trust := p.Judge(Calibration{}, stats); !trust.Valid {
-				t.Skipf("not judged: %v", trust.Reasons)
-			}
+			unjudged(t, p.Judge(Calibration{}, stats))
 			if math.Abs(mean-want) > 3*standardError {
 				t.Errorf("mean %.3f RTT instead of %.3f ± 3 × %.3f", mean, want, standardError)
 			}
@@ -127,9 +125,7 @@ func TestJitterDoesNotAddUp(t *testing.T) {
 	firstByte := medianTrips(all, rtt, func(s distanceSample) time.Duration { return s.firstByte })
 	stats := p.TakeStats()
 	t.Logf("connect %.3f RTT, first byte %.3f RTT, connects differ by %s; mean round trip of packets %s", connect, firstByte, spreadOut, stats.RoundTrip)
-	if trust := p.Judge(Calibration{}, stats); !trust.Valid {
-		t.Skipf("not judged: %v", trust.Reasons)
-	}
+	unjudged(t, p.Judge(Calibration{}, stats))
 	// The request leaves right behind the end of TCP's handshake and waits for
 	// it: the later of two draws, a third of the jitter more. So may the reply.
 	if math.Abs(connect-1) > 0.06 || math.Abs(firstByte-2) > 0.13 || spreadOut < 5*ms {

@@ -3,11 +3,9 @@ package wire
 import (
 	"io"
 	"net"
-	"net/netip"
 	"runtime"
 	"sync"
 	"testing"
-	"time"
 )
 
 // held is the memory that this process holds after everything it could let go
@@ -45,10 +43,9 @@ func TestNetstackConnectionMemory(t *testing.T) {
 		}
 		ends = append(ends, near, far)
 	}
-	if per := (held() - before) / connections; per > idle {
-		t.Errorf("an idle connection costs %d bytes, more than %d", per, idle)
-	} else {
-		t.Logf("an idle connection costs %d bytes", per)
+	fresh := (held() - before) / connections
+	if fresh > idle {
+		t.Errorf("an idle connection costs %d bytes, more than %d", fresh, idle)
 	}
 	buffer := make([]byte, each)
 	for i := 0; i < len(ends); i += 2 {
@@ -61,11 +58,12 @@ func TestNetstackConnectionMemory(t *testing.T) {
 			}
 		}
 	}
-	if per := (held() - before) / connections; per > used {
-		t.Errorf("after %d bytes each way a connection costs %d bytes, more than %d", each, per, used)
-	} else {
-		t.Logf("after %d bytes each way a connection costs %d bytes", each, per)
+	worn := (held() - before) / connections
+	if worn > used {
+		t.Errorf("after %d bytes each way a connection costs %d bytes, more than %d", each, worn, used)
 	}
+	testify(t, "6-memory", "A kept connection holds %.1f KiB at both ends together before its first use (at most %d are allowed), and %.1f KiB after %d KiB each way (%d).",
+		float64(fresh)/1024, idle>>10, float64(worn)/1024, each>>10, used>>10)
 	for _, c := range ends {
 		if err := c.Close(); err != nil {
 			t.Error(err)
@@ -73,38 +71,6 @@ func TestNetstackConnectionMemory(t *testing.T) {
 	}
 	if err := l.Close(); err != nil {
 		t.Error(err)
-	}
-}
-
-// BenchmarkNetstackEdges connects from 2,000 addresses, which must not take
-// five seconds.
-func BenchmarkNetstackEdges(b *testing.B) {
-	for b.Loop() {
-		p, err := Open(Link{Kind: "netstack", RTT: 50 * ms})
-		if err != nil {
-			b.Fatal(err)
-		}
-		at, stop := origin(b, p, farOrigin, nil)
-		var wg sync.WaitGroup
-		queue := make(chan netip.Addr)
-		for range 100 {
-			wg.Go(func() {
-				for source := range queue {
-					if _, err := pullOnce(b.Context(), Dialer{Network: p, Source: source}, at, nil); err != nil {
-						b.Error(err)
-					}
-				}
-			})
-		}
-		for i := range 2000 {
-			queue <- netip.AddrFrom4([4]byte{130, 176, byte(i >> 8), byte(i)})
-		}
-		close(queue)
-		wg.Wait()
-		stop()
-		if err := p.Close(); err != nil {
-			b.Fatal(err)
-		}
 	}
 }
 
@@ -120,46 +86,6 @@ func BenchmarkNetstackConnections(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(held())/(1<<20), "MiB-held")
-}
-
-// BenchmarkNetstackSoak makes 200 requests a second for a minute, each on a
-// connection of its own, and fails where goroutines or memory grow after the
-// first ten seconds. It takes that long whatever -benchtime says.
-func BenchmarkNetstackSoak(b *testing.B) {
-	const rate, warm, whole = 200, 10, 60
-	p := openPath(b, Link{Kind: "netstack", RTT: 20 * ms})
-	at, stop := origin(b, p, farOrigin, nil)
-	defer stop()
-	var wg sync.WaitGroup
-	goroutines, memory := 0, int64(0)
-	measure := func() (int, int64) {
-		wg.Wait()
-		if err := wait(b.Context(), 2*timeWait); err != nil {
-			b.Fatal(err)
-		}
-		return runtime.NumGoroutine(), held()
-	}
-	start := time.Now()
-	for i := range rate * whole {
-		if i == rate*warm {
-			goroutines, memory = measure()
-			start = time.Now().Add(-warm * time.Second)
-		}
-		if err := wait(b.Context(), time.Until(start.Add(time.Duration(i)*time.Second/rate))); err != nil {
-			b.Fatal(err)
-		}
-		wg.Go(func() {
-			if _, err := pullOnce(b.Context(), Dialer{Network: p, Source: edgeA}, at, nil); err != nil {
-				b.Error(err)
-			}
-		})
-	}
-	moreGoroutines, moreMemory := measure()
-	b.ReportMetric(float64(moreGoroutines-goroutines), "goroutines-more")
-	b.ReportMetric(float64(moreMemory-memory)/1024, "KiB-more")
-	if moreGoroutines > goroutines+2 || moreMemory > memory+memory/10 {
-		b.Errorf("%d goroutines and %d bytes became %d and %d", goroutines, memory, moreGoroutines, moreMemory)
-	}
 }
 
 // BenchmarkLine is what one packet costs on a line without a stack.

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/originpull/originpull/results"
 	"github.com/originpull/originpull/results/report"
@@ -75,14 +74,4 @@ func shortName(file string) string {
 		file = filepath.Dir(file)
 	}
 	return filepath.Base(filepath.Clean(file))
-}
-
-// terminalWidth is 0 where there is no terminal.
-func terminalWidth(w io.Writer) int {
-	if file, ok := w.(interface{ Fd() uintptr }); ok {
-		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
-			return width
-		}
-	}
-	return 0
 }

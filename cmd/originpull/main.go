@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -27,8 +28,12 @@ func main() { os.Exit(Main()) }
 func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	// The first signal ends the run in order; the next one ends it at once.
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() {
+		again := make(chan os.Signal, 1)
+		signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+		stop()
+		abandon(again, os.Stderr, os.Exit)
+	})
 	err := newRoot(streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}).ExecuteContext(ctx)
 	var code exitError
 	switch {
@@ -43,6 +48,15 @@ func Main() int {
 		fmt.Fprintf(os.Stderr, "originpull: %v\nTry: originpull help\n", err)
 		return exitUsage
 	}
+}
+
+// abandon waits for another signal. The first ends a run in order; the next one
+// ends it at once.
+func abandon(again <-chan os.Signal, w io.Writer, exit func(int)) {
+	<-again
+	// Nobody is left who could be told that this was not written.
+	_, _ = fmt.Fprintln(w, "\noriginpull: interrupted again: the run is abandoned, and nothing of what it was doing is kept")
+	exit(exitRunFailed)
 }
 
 // exitError carries an exit code to main; err, when there is one, is printed

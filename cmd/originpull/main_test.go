@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -27,6 +28,12 @@ func TestScripts(t *testing.T) {
 			"waitfile":     waitFile,
 			"alone":        alone,
 			"edit":         edit,
+
+			"client-certificate": clientCertificate,
+			"listening":          listening,
+			"waitfor":            waitFor,
+			"get":                get,
+			"terminate":          terminate,
 		},
 		RequireExplicitExec: true,
 	})
@@ -39,4 +46,40 @@ func TestReadmeCommandsExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkCommands(t, string(text))
+}
+
+// The second interrupt ends the run at once, and says so.
+func TestAbandon(t *testing.T) {
+	again := make(chan os.Signal, 1)
+	again <- os.Interrupt
+	var said strings.Builder
+	code := exitPass
+	abandon(again, &said, func(c int) { code = c })
+	if code != exitRunFailed || !strings.Contains(said.String(), "originpull: interrupted again: the run is abandoned") || strings.Count(said.String(), "\n") != 2 {
+		t.Errorf("exit code %d after %q", code, said.String())
+	}
+}
+
+func TestCounted(t *testing.T) {
+	for n, want := range map[int]string{0: "0 arms", 1: "1 arm", 2: "2 arms"} {
+		if got := counted(n, "arm"); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// What is no terminal has no width, whatever the environment says.
+func TestWidthIsThatOfATerminal(t *testing.T) {
+	t.Setenv("COLUMNS", "133")
+	if got := terminalWidth(&strings.Builder{}); got != 0 {
+		t.Errorf("a string is %d columns wide", got)
+	}
+	file, err := os.Create(filepath.Join(t.TempDir(), "report"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	if got := terminalWidth(file); got != 0 {
+		t.Errorf("a file is %d columns wide", got)
+	}
 }

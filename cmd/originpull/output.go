@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,6 +35,7 @@ func outputOptions(v *viper.Viper, w io.Writer) (output, error) {
 	}
 	var err error
 	o.options, err = colorOption(v.GetString("color"), w)
+	o.options.Width = terminalWidth(w)
 	return o, err
 }
 
@@ -65,7 +67,32 @@ func (o output) render(w io.Writer, result *results.Result) error {
 	return nil
 }
 
+// terminalWidth is the columns of the terminal that w is: as COLUMNS says, or
+// else the terminal itself; 0 where there is none.
+func terminalWidth(w io.Writer) int {
+	if !isTerminal(w) {
+		return 0
+	}
+	if columns, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && columns > 0 {
+		return columns
+	}
+	if file, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
+			return width
+		}
+	}
+	return 0
+}
+
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// counted is a number with its noun.
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }

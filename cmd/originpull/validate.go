@@ -24,7 +24,7 @@ func init() {
 						problems = errors.Join(problems, err)
 						continue
 					}
-					if _, err := fmt.Fprintf(s.out, "%s: valid: %d experiments, %d arms, about %.0f s\n", name, len(plan.Experiments), arms(plan), plan.PlannedSeconds); err != nil {
+					if _, err := fmt.Fprintf(s.out, "%s: valid: %s, %s, about %.0f s\n", name, counted(len(plan.Experiments), "experiment"), counted(arms(plan), "arm"), plan.PlannedSeconds); err != nil {
 						return err
 					}
 					for _, why := range sim.NotHere(cmd.Context(), plan) {

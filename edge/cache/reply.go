@@ -2,10 +2,9 @@ package cache
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
-
-	"github.com/dunglas/httpsfv"
 )
 
 // Forward says why a request was forwarded, in the words of Cache-Status (RFC
@@ -42,57 +41,73 @@ type Reply struct {
 // the name of the cache, a token (RFC 9211); with an empty name none. The
 // fields of the hop are left out.
 func (r *Reply) Header(name string) http.Header {
-	h := storedForm(r.Response.Header)
+	h := make(http.Header, len(r.Response.Header)+2)
+	r.CopyHeader(h, name)
+	return h
+}
+
+// CopyHeader adds to h, which is empty, what Header returns. The values are
+// shared and must not be changed.
+func (r *Reply) CopyHeader(h http.Header, name string) {
+	for field, values := range r.Response.Header {
+		h[field] = values
+	}
+	if !r.fromStore() {
+		dropHop(h) // what is stored has none
+	}
+	own := make([]string, 0, 2) // one allocation for both
 	if r.fromStore() {
-		h["Age"] = []string{strconv.FormatInt(int64(r.Age/time.Second), 10)}
+		own = append(own, strconv.FormatInt(int64(r.Age/time.Second), 10))
+		h["Age"] = own[:1:1]
 	}
 	if name != "" {
-		if line, err := httpsfv.Marshal(r.status(name)); err == nil {
-			h["Cache-Status"] = append(h["Cache-Status"][:len(h["Cache-Status"]):len(h["Cache-Status"])], line)
+		line := r.status(name)
+		if others := h["Cache-Status"]; len(others) > 0 {
+			h["Cache-Status"] = append(slices.Clip(others), line)
+			return
 		}
+		own = append(own, line)
+		h["Cache-Status"] = own[len(own)-1:]
 	}
-	return h
 }
 
 func (r *Reply) fromStore() bool {
 	return r.Outcome == Hit || r.Outcome == Revalidated || r.Outcome == Stale
 }
 
-func (r *Reply) status(name string) httpsfv.Item {
-	item := httpsfv.NewItem(httpsfv.Token(name))
+// status is the member of Cache-Status (RFC 9211, 2). Its parameters are
+// tokens, integers and truths, so that there is nothing to escape.
+func (r *Reply) status(name string) string {
+	b := make([]byte, 0, len(name)+64)
+	b = append(b, name...)
 	if r.Forward == "" { // a stale answer too, if the origin is asked later
-		item.Params.Add("hit", true)
+		b = append(b, ";hit"...)
 	} else {
-		item.Params.Add("fwd", httpsfv.Token(r.Forward))
+		b = append(append(b, ";fwd="...), r.Forward...)
 	}
 	if r.Fetched != 0 {
-		item.Params.Add("fwd-status", int64(r.Fetched))
+		b = strconv.AppendInt(append(b, ";fwd-status="...), int64(r.Fetched), 10)
 	}
 	if r.fromStore() || r.Stored {
-		item.Params.Add("ttl", int64(r.Left/time.Second))
+		b = strconv.AppendInt(append(b, ";ttl="...), int64(r.Left/time.Second), 10)
 	}
 	if r.Stored && r.Outcome != Collapsed {
-		item.Params.Add("stored", true)
+		b = append(b, ";stored"...)
 	}
 	if r.Outcome == Collapsed {
-		item.Params.Add("collapsed", true)
+		b = append(b, ";collapsed"...)
 	}
-	return item
+	return string(b)
 }
 
-// storedForm is a copy of h without the fields of the hop.
-func storedForm(h http.Header) http.Header {
-	out := make(http.Header, len(h)+2)
-	for name, values := range h {
-		out[name] = values
-	}
+// dropHop takes the fields of the hop off h.
+func dropHop(h http.Header) {
 	for _, value := range h["Connection"] {
 		for _, name := range httpNames(value) {
-			delete(out, name)
+			delete(h, name)
 		}
 	}
 	for _, name := range hopByHop {
-		delete(out, name)
+		delete(h, name)
 	}
-	return out
 }

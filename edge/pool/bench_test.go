@@ -3,6 +3,7 @@ package pool
 import (
 	"bytes"
 	"context"
+	"math"
 	"testing"
 
 	"github.com/originpull/originpull/wire"
@@ -20,11 +21,16 @@ func TestPooledRequestAllocations(t *testing.T) {
 		o, p, target := pooled(t, l, test.profile)
 		var resp Response
 		ctx := context.Background()
-		got := testing.AllocsPerRun(200, func() {
-			if _, err := p.Do(ctx, target, get, &resp); err != nil {
-				t.Fatal(err)
-			}
-		})
+		// Of several: the collector empties pools of memory when it likes, and
+		// under the race detector sync.Pool drops what it is given at random.
+		got := math.Inf(1)
+		for range 10 {
+			got = min(got, testing.AllocsPerRun(100, func() {
+				if _, err := p.Do(ctx, target, get, &resp); err != nil {
+					t.Fatal(err)
+				}
+			}))
+		}
 		if got > test.want {
 			t.Errorf("%v: %v allocations instead of %v", test.profile, got, test.want)
 		}

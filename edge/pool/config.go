@@ -13,6 +13,14 @@ import (
 // Config is a pool's behaviour. Its zero value makes one connection per
 // request, as many at once as are asked for.
 type Config struct {
+	// Kind "" is Own. NetHTTP has no use for MaxAge, MaxUses, FIFO, Prewarm,
+	// MaxWaiting, WaitTimeout, Retry and Circuit, and New refuses them: what it
+	// sends again is net/http's to decide.
+	Kind Kind
+	// MaxIdlePerHost is how many idle connections NetHTTP keeps, per lane; 0 =
+	// 2, net/http's default. Own keeps all.
+	MaxIdlePerHost int
+
 	Reuse            bool          // keep connections; else one per request
 	IdleTimeout      time.Duration // an idle connection is closed after it; 0 = only the origin closes
 	MaxConnections   int           // open or being dialed, per lane; 0 = unlimited
@@ -74,11 +82,49 @@ func (c Config) validate() error {
 			return fmt.Errorf("pool: the %s is %d: it cannot be negative", n.name, n.value)
 		}
 	}
+	if err := c.validateKind(); err != nil {
+		return err
+	}
 	if c.Order != "" && c.Order != LIFO && c.Order != FIFO {
 		return fmt.Errorf("pool: unknown order %q: use lifo or fifo", c.Order)
 	}
 	if c.MaxBody < 0 {
 		return errors.New("pool: the limit of a response's content is negative")
+	}
+	return nil
+}
+
+// validateKind refuses what the kind of pool cannot honour.
+func (c Config) validateKind() error {
+	switch c.Kind {
+	case "", Own:
+		if c.MaxIdlePerHost != 0 {
+			return errors.New("pool: a maximum of idle connections belongs to the nethttp pool: the own one keeps all")
+		}
+		return nil
+	case NetHTTP:
+	default:
+		return fmt.Errorf("pool: unknown kind %q: use own or nethttp", c.Kind)
+	}
+	if c.MaxIdlePerHost < 0 {
+		return fmt.Errorf("pool: at most %d idle connections: use 0 for net/http's default", c.MaxIdlePerHost)
+	}
+	for _, refused := range []struct {
+		name string
+		set  bool
+	}{
+		{"a maximum age", c.MaxAge != 0},
+		{"a maximum of uses", c.MaxUses != 0},
+		{"the order fifo", c.Order == FIFO},
+		{"connections made beforehand", c.Prewarm != 0},
+		{"a maximum of waiting requests", c.MaxWaiting != 0},
+		{"a wait timeout", c.WaitTimeout != 0},
+		{"retry rules of its own", c.Retry.Attempts != 0 || c.Retry.Methods != nil || c.Retry.Connect},
+		{"a circuit", c.Circuit.Failures != 0},
+	} {
+		if refused.set {
+			return fmt.Errorf("pool: net/http's pool has no setting for %s: leave it out, or use the own pool", refused.name)
+		}
 	}
 	return nil
 }

@@ -110,7 +110,8 @@ func (l *lane) dialNow(ctx context.Context, t *Target, x *Exchange) (*conn, erro
 
 // dialGrace is how much longer than its request a dial lives. A dialer that is
 // interrupted drops a connection that the kernel has just completed: the
-// origin would see it and Stats would not.
+// origin would see it and Stats would not. On a machine that is overloaded this
+// is not enough, which is what Stats.GivenUp is for.
 const dialGrace = 20 * time.Millisecond
 
 // connect makes a TCP connection and enters it in the lane.
@@ -128,6 +129,12 @@ func (l *lane) connect(ctx context.Context, t *Target) (*conn, error) {
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(dialGrace, cancel) })()
 	raw, err := d.Dial(dialing, t.Address)
 	if err != nil {
+		var late net.Error
+		if ctx.Err() != nil || errors.As(err, &late) && late.Timeout() {
+			p.mu.Lock()
+			p.stats.GivenUp++
+			p.mu.Unlock()
+		}
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
@@ -230,6 +237,14 @@ func (c *conn) send(req *Request, resp *Response) (bool, error) {
 		return false, fmt.Errorf("the origin closed the connection without a response: %w", err)
 	}
 	return false, fmt.Errorf("reading the response: %w", err)
+}
+
+// heard reports whether anything ever came from the origin.
+func (c *conn) heard() bool {
+	if c.packets != nil {
+		return c.packets.Counts().Received > 0
+	}
+	return c.wire.Counts().Received > 0
 }
 
 // quiet prepares c for another exchange and reports whether it is fit for

@@ -54,5 +54,10 @@
 //
 // Note: net/http's Transport is not used. It races a dial against the next idle
 // connection, lets dials outlive their request and retries without saying so,
-// which distorts the counts that this package exists for.
+// which distorts the counts that this package exists for. [NetHTTP] is that
+// Transport all the same, for comparison: connections are dialled and traced as
+// the pool's own are, and what becomes of them is read off net/http's hooks.
+// Whoever asks beside its dial takes what is idle first, so that connections
+// end that carried nothing (ReasonSurplus); they are read to their end, because
+// their session tickets are bytes of their handshakes.
 package pool

@@ -39,6 +39,8 @@ type lane struct {
 	waiters []*waiter // first come first
 	circuit circuit
 
+	standard *netHTTP // in whose care the connections are; nil: in the lane's own
+
 	// Over HTTP/2 alone.
 	shared  bool
 	lines   []*conn // in use, with streams of them perhaps free; the oldest is first
@@ -83,6 +85,9 @@ func newLane(p *Pool, t *Target) *lane {
 		if t.MustBeAsked {
 			noteAsked(l.tls)
 		}
+	}
+	if p.cfg.Kind == NetHTTP {
+		l.standard = newNetHTTP(l, t)
 	}
 	return l
 }
@@ -330,11 +335,19 @@ func (l *lane) forget(c *conn, reason string) {
 }
 
 func (l *lane) count(c *conn, reason string) {
+	l.finish(c, reason)
+	l.pool.complete(c)
+}
+
+// finish counts the end of c. The lock is held.
+func (l *lane) finish(c *conn, reason string) {
 	delete(l.conns, c)
 	l.pool.stats.Open--
 	l.pool.stats.Closed[reason]++
 	l.pool.stats.PerConnection[c.uses]++
-	l.pool.complete(c)
+	if (reason == ReasonHandshake || reason == ReasonFailed) && !c.heard() {
+		l.pool.stats.Unheard++
+	}
 	if reason == ReasonIdle {
 		l.pool.stats.IdleClosed++
 	}

@@ -25,7 +25,7 @@ type Answer struct {
 	Trailer func() http.Header
 }
 
-var errNoStreams = errors.New("content does not stream over h3: use h1 or h2")
+var errNoStreams = errors.New("content does not stream over h3, nor through the nethttp pool: use h1 or h2, and the own pool")
 
 // Open is Do with content that streams, in both directions: it returns when
 // the header is there, and Config.MaxBody does not apply. The exchange ends
@@ -50,7 +50,7 @@ func (p *Pool) open(ctx context.Context, t *Target, req *Request, x *Exchange) (
 		x.Failed = StageHTTP
 		return nil, err
 	}
-	if err = t.checkProtocol(); err == nil && t.Protocol == H3 {
+	if err = t.checkProtocol(); err == nil && (t.Protocol == H3 || p.cfg.Kind == NetHTTP) {
 		err = errNoStreams
 	}
 	if err != nil {

@@ -126,6 +126,16 @@ func (f *flow) renew() {
 	}
 }
 
+// suspend takes the time off: for as long as the request's content is waited
+// for, no response is due.
+func (f *flow) suspend() {
+	f.own.Lock()
+	defer f.own.Unlock()
+	if !f.cut && !f.lost {
+		_ = f.conn.wire.SetDeadline(time.Time{}) // a connection that refuses is closed; its next use says so
+	}
+}
+
 // interrupt ends what waits for the connection.
 func (f *flow) interrupt() {
 	f.own.Lock()

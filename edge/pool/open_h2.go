@@ -35,9 +35,9 @@ type h2Upload struct {
 	closed chan struct{}
 }
 
-// Read gives the next piece its time.
+// Read is no wait for the origin: no response is due meanwhile.
 func (u *h2Upload) Read(b []byte) (int, error) {
-	u.flow.timer.Reset(u.flow.patience())
+	u.flow.timer.Stop()
 	n, err := u.ReadCloser.Read(b)
 	u.flow.timer.Reset(u.flow.patience())
 	if u.read += int64(n); errors.Is(err, io.EOF) && u.read < u.flow.req.Length { // net/http would send the end

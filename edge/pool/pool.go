@@ -21,6 +21,8 @@ type Pool struct {
 	ctx  context.Context // of dials; ends with Close
 	stop context.CancelFunc
 	busy sync.WaitGroup // calls of Do, and of the timer
+	// dialling are net/http's dials and connections: nobody else waits for them.
+	dialling sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool
@@ -76,20 +78,33 @@ func (p *Pool) do(ctx context.Context, t *Target, req *Request, resp *Response, 
 		x.Failed = StageHTTP
 		return err
 	}
-	if err := t.checkProtocol(); err != nil {
-		x.Failed = StageWait
-		return err
-	}
-	l, err := p.enter(t)
+	l, err := p.laneOf(t)
 	if err != nil {
 		x.Failed = StageWait
 		return err
 	}
 	defer p.busy.Done()
+	if l.standard != nil {
+		traced := *x // of its own memory, which a trace keeps, so that x needs none
+		err := l.standard.do(ctx, req, resp, &traced)
+		*x = traced
+		return err
+	}
 	if l.shared {
 		return p.doShared(ctx, l, t, req, resp, x)
 	}
 	return p.doAlone(ctx, l, t, req, resp, x)
+}
+
+// laneOf enters the lane of t: see enter.
+func (p *Pool) laneOf(t *Target) (*lane, error) {
+	if err := t.checkProtocol(); err != nil {
+		return nil, err
+	}
+	if p.cfg.Kind == NetHTTP && t.Protocol != H1 && t.Protocol != "" {
+		return nil, fmt.Errorf("the nethttp pool speaks HTTP/1.1 only, not %s", t.Protocol)
+	}
+	return p.enter(t)
 }
 
 // doAlone is Do where a connection carries one request at a time.
@@ -283,17 +298,25 @@ func (p *Pool) kind(c *conn) *int64 {
 func (p *Pool) CloseIdle() {
 	p.mu.Lock()
 	var idle []*conn
+	var standard []*netHTTP
 	for _, l := range p.lanes {
 		idle = append(idle, l.takeIdle(len(l.idle))...)
+		if l.standard != nil {
+			standard = append(standard, l.standard)
+		}
 	}
 	p.mu.Unlock()
+	for _, n := range standard {
+		n.transport.CloseIdleConnections()
+	}
 	for _, c := range idle {
 		c.lane.discard(c, ReasonPool)
 	}
 }
 
 // Close closes every connection, fails the calls of Do that are under way,
-// and waits for them. More calls do nothing. It never fails.
+// and waits for them; for what Open returned too, until its content is at its
+// end or closed. More calls do nothing. It never fails.
 func (p *Pool) Close() error {
 	p.mu.Lock()
 	if p.closed {
@@ -312,7 +335,7 @@ func (p *Pool) Close() error {
 		}
 		l.waiters = nil
 		for c := range l.conns {
-			if !c.isIdle {
+			if !c.isIdle && l.standard == nil {
 				c.wake()
 			}
 		}
@@ -320,6 +343,10 @@ func (p *Pool) Close() error {
 	p.mu.Unlock()
 	p.CloseIdle()
 	p.busy.Wait()
+	if p.cfg.Kind == NetHTTP {
+		p.CloseIdle() // those that were in use
+		p.dialling.Wait()
+	}
 	return nil
 }
 

@@ -8,6 +8,8 @@ import "maps"
 type Stats struct {
 	Dials             int64 // TCP connects begun, QUIC sockets opened
 	Connects          int64 // of them made
+	GivenUp           int64 // TCP connects that time or an interruption ended: the origin may have seen them made
+	Unheard           int64 // of Connects: failed before anything came from the origin, which may never have seen them
 	Plain             int64 // connections without TLS
 	HandshakesFull    int64
 	HandshakesResumed int64
@@ -47,6 +49,7 @@ const (
 	ReasonHandshake = "handshake" // the TLS handshake failed
 	ReasonFailed    = "failed"    // the exchange on it failed
 	ReasonEarly     = "early"     // the origin took the session and not the request in 0-RTT
+	ReasonSurplus   = "surplus"   // net/http's pool: enough were idle, or nobody came for it
 	ReasonPool      = "pool"      // CloseIdle or Close
 )
 

@@ -316,6 +316,11 @@ func TestTimeouts(t *testing.T) {
 				if x.Retried || x.Local.IsValid() != test.listen {
 					t.Errorf("exchange %+v", x)
 				}
+				// Of what the origin never answered nobody can tell whether it saw it.
+				stats := p.Stats()
+				if givenUp := test.stage == StageTCP && test.name != "refused"; (stats.GivenUp == 1) != givenUp || (stats.Unheard == 1) != test.listen {
+					t.Errorf("given up %d, unheard %d", stats.GivenUp, stats.Unheard)
+				}
 				if o != nil {
 					done(t, p, o)
 					return

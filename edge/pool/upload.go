@@ -79,7 +79,9 @@ func (u *upload) run() error {
 		if left > 0 {
 			room = room[:min(int64(len(room)), left)]
 		}
+		u.flow.suspend()
 		n, err := req.Content.Read(room)
+		u.flow.renew()
 		if left > 0 {
 			left -= int64(n)
 		}

@@ -48,6 +48,7 @@ func whoElse(p *page, r *results.Result, experiment string) {
 		matrix(p, slices.DeleteFunc(slices.Clone(rows), func(b *results.BypassRow) bool { return target(b) != t || b.Mistake != "" }))
 	}
 	p.note("blocked tcp: no byte came back; tls: refused in the handshake; http: refused with a status. OPEN (by design): this strategy alone does not stop the attempt. Shown for TLS 1.2 and 1.3 together where they agree.", faint)
+	prices(p, rows)
 	proof(p, rows)
 	exceptions(p, rows)
 	notRun(p, rows)
@@ -121,6 +122,8 @@ func outcome(b *results.BypassRow) cell {
 		c.text = "not run"
 	case b.Measured == results.VerdictBlocked:
 		c = cell{strings.TrimSpace("blocked " + b.Stage), green}
+	case b.Measured == results.VerdictCostly && b.Predicted == results.VerdictCostly:
+		c.text = "COSTLY (by design)"
 	case b.Measured == results.VerdictServed:
 		c.style = green
 	case b.Measured == results.VerdictDenied && b.Predicted == results.VerdictDenied:

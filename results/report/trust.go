@@ -23,6 +23,9 @@ func trust(p *page, r *results.Result) {
 		}
 	}
 	for _, w := range r.Validity.Warnings {
+		if told(r, w) {
+			continue
+		}
 		p.item("warning", trustLabel, yellow, w)
 	}
 	for _, e := range r.Expectations {
@@ -44,6 +47,18 @@ func trust(p *page, r *results.Result) {
 		p.item(label, trustLabel, s, rule)
 		p.item("", trustLabel, plain, e.Detail)
 	}
+}
+
+// told reports whether a warning is about a generator that was late or did not
+// meet its rate: its arm stands beside "generator" or "rate" already.
+func told(r *results.Result, warning string) bool {
+	for arm, g := range r.Validity.Generator {
+		text, of := strings.CutPrefix(warning, arm+": ")
+		if of && (g.Late && strings.HasPrefix(text, "the generator was late") || !g.RateMet && strings.HasSuffix(text, "the rate was not met")) {
+			return true
+		}
+	}
+	return false
 }
 
 // plants names the arms whose CPU is partly burnt on purpose.
@@ -111,17 +126,18 @@ func generator(p *page, r *results.Result) {
 
 // reconciliation sets the connections of both ends side by side.
 func reconciliation(p *page, r *results.Result) {
-	var connects, ended, edgeBytes, originBytes int64
+	var connects, ended, unsure, edgeBytes, originBytes int64
 	var wrong []string
 	for _, t := range r.Validity.Tallies {
 		connects += t.Connects
 		ended += t.Handshakes
+		unsure += t.GivenUp + t.Unheard
 		edgeBytes += t.EdgeBytes
 		originBytes += t.OriginBytes
-		if t.Connects == t.Handshakes && t.Accepted > 0 && t.Accepted != t.Handshakes {
+		if t.Agrees() && t.Accepted > 0 && t.Accepted != t.Handshakes {
 			wrong = append(wrong, fmt.Sprintf("%s (the origin accepted %s and saw %s end)", t.Arm, thousands(float64(t.Accepted)), thousands(float64(t.Handshakes))))
 		}
-		if t.Connects != t.Handshakes {
+		if !t.Agrees() {
 			wrong = append(wrong, fmt.Sprintf("%s (%s and %s)", t.Arm, thousands(float64(t.Connects)), thousands(float64(t.Handshakes))))
 		}
 	}
@@ -133,6 +149,9 @@ func reconciliation(p *page, r *results.Result) {
 		p.item("reconciled", trustLabel, red, "NO: the two ends of the run were not compared")
 	case len(r.Validity.Tallies) > 0:
 		text := fmt.Sprintf("yes: the edges made %s connections and the origins saw %s of them end as a handshake or as plain TCP", thousands(float64(connects)), thousands(float64(ended)))
+		if unsure > 0 {
+			text += fmt.Sprintf("; of %s that the edges gave up unanswered nobody can tell whether the origins saw them", plural(int(unsure), "attempt", "attempts"))
+		}
 		if edgeBytes > 0 && edgeBytes == originBytes {
 			text += fmt.Sprintf("; both ends counted %s bytes of handshakes", thousands(float64(edgeBytes)))
 		}

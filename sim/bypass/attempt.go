@@ -100,6 +100,13 @@ type Attempt struct {
 	// connections, sessions or memory that a restart would lose.
 	Live bool
 
+	// HeldBy says why a server holds on to what the attempt leaves, by server,
+	// even where it refuses the request.
+	HeldBy map[string]string
+
+	// NoTLS12 says why the attempt needs TLS 1.3; "" where it does not.
+	NoTLS12 string
+
 	// OnServers13 says why the attempt is made on real servers with TLS 1.3 alone;
 	// "" where it is made with both versions.
 	OnServers13 string
@@ -174,6 +181,8 @@ func (a Attempt) unmet(version string) string {
 	switch {
 	case a.Unbuilt != "":
 		return a.Unbuilt
+	case a.NoTLS12 != "" && version == "1.2":
+		return a.NoTLS12
 	case a.overQUIC() && version == "1.2":
 		return "QUIC has no TLS 1.2"
 	}

@@ -35,6 +35,9 @@
 //     refused for a proof that the attempt lacks.
 //   - A case that cannot be made is listed with its reason, and a row that
 //     cannot is skipped with its own; neither counts as passed.
+//   - Family F is bounded in count and time. Its verdict is on who got in and on
+//     what the origin still holds; what it measures beside ([Price]) decides
+//     nothing. Goodput is measured under correct policies alone.
 //   - Family E meets the edge and no origin: its controls are faults of an edge.
 //   - A real server's log may not name a refused peer: what it says must fit, and
 //     the pulls before and after show that the server was there.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 
 	"github.com/originpull/originpull/edge"
 	"github.com/originpull/originpull/origin"
@@ -27,7 +28,8 @@ const EdgeStrategy = "edge"
 type EdgeLab struct {
 	Material *Material
 
-	lab   *Lab // for its edge configuration
+	lab   *Lab               // for its edge configuration
+	rules func(*edge.Config) // of a preset; nil: the strict ones
 	fault func(*edge.Config)
 }
 
@@ -36,6 +38,7 @@ type rogue struct {
 	certificate string // in the material's rogues; "" = without TLS
 	never       bool   // does not ask for a client certificate
 	handler     http.Handler
+	edge        *atomic.Pointer[edge.Edge] // where the handler finds the edge that pulls; nil: it does not ask
 }
 
 // answerAsOrigin is the protected answer, from whoever gives it.
@@ -80,7 +83,7 @@ func (l *EdgeLab) pull(ctx context.Context, name string, r rogue, change func(*e
 	defer stop()
 	cfg := l.lab.edgeConfig()
 	cfg.Target.Address, cfg.Behaviour = at, edge.Behaviour{}
-	for _, alter := range []func(*edge.Config){change, l.fault} {
+	for _, alter := range []func(*edge.Config){change, l.rules, l.fault} {
 		if alter != nil {
 			alter(&cfg)
 		}
@@ -88,6 +91,9 @@ func (l *EdgeLab) pull(ctx context.Context, name string, r rogue, change func(*e
 	e, err := edge.New(cfg)
 	if err != nil {
 		return Step{}, fmt.Errorf("making the edge: %w", err)
+	}
+	if r.edge != nil {
+		r.edge.Store(e)
 	}
 	limited, cancel := context.WithTimeout(ctx, l.lab.patience)
 	defer cancel()
@@ -111,6 +117,9 @@ func (s *series) measureEdge(ctx context.Context, planned Planned) Row {
 		Profile:  wire.Profile{Version: planned.TLS, Group: Group},
 		Material: s.runner.Material, secret: currentSecret, patience: s.runner.Patience,
 	}}
+	if planned.Server == EdgeServer {
+		l.rules = asPreset(planned.Strategy)
+	}
 	leg := func(when string) error {
 		step, err := l.pull(ctx, "the origin itself", rogue{certificate: rogueNone}, nil)
 		if err == nil && !step.Protected() {
@@ -154,11 +163,18 @@ func (r Row) judgeEdge(a Attempt, o Outcome) Row {
 	return r.compare()
 }
 
+// The faults that are some CDN's rule.
+const (
+	acceptAny       = "accept-any-origin-certificate"
+	continueUnasked = "continue-unasked"
+)
+
 // edgeFaults are the controls of family E: an edge with one fault each.
 var edgeFaults = map[string]func(*edge.Config){
-	"accept-any-origin-certificate": func(c *edge.Config) { c.AcceptAnyOriginCertificate = true },
-	"continue-unasked":              func(c *edge.Config) { c.ContinueWithoutClientCertificate = true },
-	"speak-plaintext":               func(c *edge.Config) { c.Target.TLS = nil },
+	acceptAny:         func(c *edge.Config) { c.AcceptAnyOriginCertificate = true },
+	continueUnasked:   func(c *edge.Config) { c.ContinueWithoutClientCertificate = true },
+	"forward-loops":   func(c *edge.Config) { c.Loop = "" },
+	"speak-plaintext": func(c *edge.Config) { c.Target.TLS = nil },
 }
 
 // Names of the certificates that rogue origins show.
@@ -199,4 +215,36 @@ func (m *Material) issueRogues(lab *pki.Authority) error {
 	}
 	m.rogues[rogueCommonName], err = named.TLS()
 	return err
+}
+
+// loopHops bounds a loop that nobody ends.
+const loopHops = 8
+
+// forwardingLoop puts an origin before the edge that asks the edge again.
+func forwardingLoop(ctx context.Context, l *EdgeLab) (Outcome, error) {
+	var looping atomic.Pointer[edge.Edge]
+	var hops atomic.Int64
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		e := looping.Load()
+		if hops.Add(1) > loopHops || e == nil {
+			answerAsOrigin(w, r)
+			return
+		}
+		reply, err := e.Pull(r.Context(), edge.Viewer{Path: protectedPath, Header: r.Header})
+		if errors.Is(err, edge.ErrLoop) {
+			w.WriteHeader(http.StatusLoopDetected)
+			return
+		}
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		w.Header().Set(origin.ProofHeader, reply.Header.Get(origin.ProofHeader))
+		w.WriteHeader(reply.Status)
+	})
+	step, err := l.pull(ctx, "pull into the loop", rogue{certificate: rogueNone, handler: handler, edge: &looping}, func(c *edge.Config) { c.Loop = "originpull-lab" })
+	if step.Status == http.StatusLoopDetected {
+		step.Reason = fmt.Sprint(step.Status)
+	}
+	return Outcome{Steps: []Step{step}}, err
 }

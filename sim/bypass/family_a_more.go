@@ -100,6 +100,15 @@ func init() {
 			Holds: origin.Authority, Mistakes: map[string]string{origin.Header: "guard-behind-router"},
 			Run: pastTheRouter,
 		},
+		Attempt{
+			ID: "A17", Title: "the origin's other public name",
+			Family: Reachability, Capability: KnowsAddress, Class: Safe,
+			Reference: "AWS, Restrict access to Application Load Balancers: the balancer has a DNS name of its own",
+			Steps:     []string{"connect with SNI and Host of a name that is the balancer's and not the site's, and show nothing"},
+			Holds:     origin.Authority,
+			Mistakes:  map[string]string{origin.Header: "own-name-only", origin.MTLS: "lax-default"},
+			Run:       single(Try{Name: "other name", ServerName: OtherHost, Host: OtherHost}),
+		},
 	)
 }
 

@@ -11,7 +11,6 @@ import (
 )
 
 func init() {
-	const anyCertificate = "accept-any-origin-certificate"
 	const sp14 = "Liang et al., When HTTPS Meets CDN, IEEE S&P 2014; Cloudflare, Full mode does not verify"
 	register(
 		rogueCase("E01", "an origin with a self-signed certificate", sp14, rogueSelfSigned, "unknown authority"),
@@ -24,7 +23,7 @@ func init() {
 			ID: "E07", Title: "an origin with a revoked certificate", Family: RogueOrigin, Capability: ControlsOrigin, Class: Safe,
 			Reference: "measured: crypto/x509 checks no revocation; an edge has to add it",
 			Steps:     []string{"pull from an origin whose certificate is on its authority's revocation list"},
-			EdgeFault: anyCertificate, OpenByDesign: true,
+			EdgeFault: acceptAny, OpenByDesign: true,
 			Rogue: pullFrom(rogue{certificate: rogueRevoked}),
 		},
 		Attempt{
@@ -38,7 +37,7 @@ func init() {
 			ID: "E09", Title: "an origin that never asks for the edge's certificate", Family: RogueOrigin, Capability: ControlsOrigin, Class: Safe,
 			Reference: "Cloudflare, Authenticated Origin Pulls: the origin must be told to ask",
 			Steps:     []string{"pull from an origin that finishes the handshake without asking for a client certificate"},
-			EdgeFault: "continue-unasked", Refusal: "ask",
+			EdgeFault: continueUnasked, Refusal: "ask",
 			Rogue: pullFrom(rogue{certificate: rogueNone, never: true}),
 		},
 		Attempt{
@@ -48,7 +47,7 @@ func init() {
 				"pull from the origin, and keep the session",
 				"take another authority for the only one, keep the session, and pull again",
 			},
-			EdgeFault: anyCertificate, Refusal: "unknown authority",
+			EdgeFault: acceptAny, Refusal: "unknown authority",
 			Rogue: resumedWithoutRoots,
 		},
 		Attempt{
@@ -64,7 +63,7 @@ func rogueCase(id, title, reference, certificate, refusal string) Attempt {
 	return Attempt{
 		ID: id, Title: title, Family: RogueOrigin, Capability: ControlsOrigin, Class: Safe, Reference: reference,
 		Steps:     []string{"have the edge pull from " + title},
-		EdgeFault: "accept-any-origin-certificate", Refusal: refusal,
+		EdgeFault: acceptAny, Refusal: refusal,
 		Rogue: pullFrom(rogue{certificate: certificate}),
 	}
 }

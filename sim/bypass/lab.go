@@ -70,7 +70,9 @@ type Lab struct {
 	pristine origin.Policy
 	reloaded bool
 	patience time.Duration // with one step, one pull, one look into the audit log
-	secret   string        // name of the secret that the legitimate edge sends
+	floods   Floods
+	price    *Price // of an attempt of family F; nil: none
+	secret   string // name of the secret that the legitimate edge sends
 }
 
 // reloadPatience is how much longer a reload may take than a step.

@@ -148,10 +148,13 @@ func (s *starter) start(_ context.Context, p origin.Policy, c pki.Credentials, _
 	return &local{server: server, address: address, journal: origin.OpenJournal(path), alter: s.alter, sides: sides}, stop, nil
 }
 
+// brief is enough of a flood to see how it ends.
+var brief = Floods{Attempts: 4, Window: time.Millisecond}
+
 // measured runs a plan with the tests' material.
 func measured(t *testing.T, plan Plan, s *starter) []Row {
 	t.Helper()
-	rows, err := Runner{Start: s.start, Material: material}.Run(t.Context(), plan)
+	rows, err := Runner{Start: s.start, Material: material, Floods: brief}.Run(t.Context(), plan)
 	if err != nil {
 		t.Fatal(err)
 	}

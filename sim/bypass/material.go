@@ -14,8 +14,9 @@ import (
 
 // The names every bypass experiment uses.
 const (
-	Host              = "origin.test" // protected
-	PublicHost        = "public.test" // on the same origin, for everybody
+	Host              = "origin.test"         // protected
+	PublicHost        = "public.test"         // on the same origin, for everybody
+	OtherHost         = "lb-17.balancer.test" // what the origin is also called
 	SecretHeader      = "X-Origin-Verify"
 	ServerCertificate = "server" // the origin's certificate in the credentials
 	Group             = "x25519" // the key-exchange group of every connection
@@ -200,7 +201,7 @@ func (m *Material) issue(from *pki.Authority, c client) (*pki.Certificate, error
 func (m *Material) assemble(lab *pki.Authority) error {
 	server, err := lab.Issue(pki.Request{
 		Name: ServerCertificate, Usage: pki.ServerAuth,
-		DNSNames: []string{Host, PublicHost}, Validity: validity,
+		DNSNames: []string{Host, PublicHost, OtherHost}, Validity: validity,
 	})
 	if err != nil {
 		return fmt.Errorf("issuing the origin's certificate: %w", err)

@@ -40,6 +40,9 @@ func threeLegs(ctx context.Context, b bench) Row {
 	} else {
 		row = row.judge(ctx, b, outcome)
 	}
+	if row.Price = b.lab.price; row.Price != nil && row.Price.Endings != "" {
+		row.Detail = strings.TrimPrefix(row.Detail+"; attempts: "+row.Price.Endings, "; ")
+	}
 	if err := b.lab.Pull(ctx); err != nil {
 		verdict := legVerdict(err)
 		if row.Measured == Bypassed || row.Measured == Leaked {
@@ -97,6 +100,9 @@ func (r Row) judge(ctx context.Context, b bench, o Outcome) Row {
 	}
 	if len(through) > 0 {
 		r.Measured, r.Stage, r.Status = b.attempt.gain(), through[0].Stage, through[0].Status
+		if !slices.ContainsFunc(through, func(s Step) bool { return !s.Held }) {
+			r.Measured = Costly
+		}
 		names := make([]string, 0, len(through))
 		for _, step := range through {
 			names = append(names, step.Name)

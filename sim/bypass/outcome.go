@@ -20,6 +20,7 @@ const (
 	Leaked   Verdict = "leaked"   // refused, but the answer held a secret
 	Served   Verdict = "served"   // the edge itself got the protected answer
 	Unstable Verdict = "unstable" // differs between repetitions
+	Costly   Verdict = "costly"   // the origin was made to work, or to hold on, for nothing
 	NotRun   Verdict = "not-run"  // nothing was proven
 )
 
@@ -32,6 +33,8 @@ type Step struct {
 	Reason  string         // what the client saw when it was refused
 	Local   netip.AddrPort // the client's end: the key of the audit log
 	Resumed bool           // the client resumed a session
+
+	sent, received int64 // bytes on the connection so far
 
 	// Lacks are proofs that this step lacks and another of the attempt holds.
 	Lacks origin.Proof
@@ -50,6 +53,9 @@ type Step struct {
 
 	// Leaked: the answer gave something away, protected or not.
 	Leaked bool
+
+	// Held: the origin was made to work, or to hold on, for nothing.
+	Held bool
 
 	// Kept: whoever may pull asked for something else and was told nothing; the
 	// origin's log has no refusal of that.
@@ -79,7 +85,7 @@ type Outcome struct {
 func (o Outcome) breaches() []Step {
 	var through []Step
 	for _, s := range o.Steps {
-		if s.Protected() || s.Leaked {
+		if s.Protected() || s.Leaked || s.Held {
 			through = append(through, s)
 		}
 	}

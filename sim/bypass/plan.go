@@ -63,7 +63,7 @@ func Rows(plan Plan) ([]Planned, error) {
 	rows = nil
 	for _, id := range plan.Cases {
 		if a := registry[id]; a.Rogue != nil {
-			rows = append(rows, plan.edgeRows(a)...)
+			rows = append(append(rows, plan.edgeRows(a)...), plan.presetRows(a)...)
 			continue
 		}
 		for _, strategy := range plan.Strategies {

@@ -31,7 +31,8 @@ type Row struct {
 	LegAfter  bool       `json:"legAfter"`
 	Skipped   string     `json:"skipped"` // why it cannot run; such a row counts neither for nor against
 	OK        bool       `json:"ok"`
-	Detail    string     `json:"detail"` // the deciding step, and what is wrong with a row that is not ok
+	Detail    string     `json:"detail"`          // the deciding step, and what is wrong with a row that is not ok
+	Price     *Price     `json:"price,omitempty"` // of an attempt of family F
 }
 
 // protocol is what the attempt and its legs speak.
@@ -48,6 +49,7 @@ type Runner struct {
 	Material *Material             // nil: made afresh
 	Progress func(done, total int) // called after every row; nil: not
 	Patience time.Duration         // with one step, one pull, one look into the audit log; 0 = 2 s
+	Floods   Floods                // bounds family F
 }
 
 // Run is Runner.Run with material of its own.
@@ -224,6 +226,7 @@ func (s *series) lab(o Origin, p origin.Policy, i, n int) bench {
 			server:   planned.Server,
 			shared:   strings.Contains(planned.Strategy, "shared"),
 			origin:   o, pristine: p, secret: currentSecret, patience: s.runner.Patience,
+			floods: s.runner.Floods.complete(),
 		},
 	}
 }

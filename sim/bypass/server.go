@@ -182,11 +182,18 @@ func (s onServer) predict(row Planned, a Attempt, v variant) (Planned, error) {
 		}
 		row.Limit = limit.Reason
 	}
+	if a.Gain == Costly && s.driver.Stage(origin.Address) != origin.StageTCP {
+		required = required.Without(origin.Address) // asked for after what the attempt is about
+	}
 	row.Missing = required.Without(v.holds(a))
 	if known, ok := origin.MistakeNamed(row.Mistake); ok {
 		row.Missing |= known.Locks
 	}
 	row.Predicted = a.gain()
+	if reason := a.HeldBy[s.driver.Name]; reason != "" && row.Missing != 0 && s.stage(row.Missing) == wire.StageHTTP {
+		row.Predicted, row.Limit, row.Missing = Costly, reason, 0
+		return row, nil
+	}
 	if row.Missing != 0 {
 		row.Predicted, row.Limit = Blocked, ""
 		if a.Legitimate {

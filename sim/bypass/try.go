@@ -77,6 +77,7 @@ func (l *Lab) Try(ctx context.Context, t Try) (Step, error) {
 type Connection struct {
 	tls      net.Conn // without TLS on the plaintext port
 	reader   *bufio.Reader
+	raw      *wire.Conn
 	step     Step // what is known of every request on it
 	patience time.Duration
 	accepted bool // the origin has accepted the client's part of the handshake
@@ -116,7 +117,7 @@ func (l *Lab) Connect(ctx context.Context, t Try) (*Connection, Step, error) {
 		_, _ = io.WriteString(raw, t.Preface)
 	}
 	if t.Side == SidePlain {
-		return &Connection{tls: raw, reader: bufio.NewReader(raw), step: step, patience: l.patience}, step, nil
+		return &Connection{tls: raw, raw: raw, reader: bufio.NewReader(raw), step: step, patience: l.patience}, step, nil
 	}
 	if t.SplitHello {
 		raw.Conn = &splitter{Conn: raw.Conn}
@@ -128,11 +129,12 @@ func (l *Lab) Connect(ctx context.Context, t Try) (*Connection, Step, error) {
 		step.Stage, step.Resumed = trace.Stage, trace.Resumed
 	}
 	if err == nil {
-		c := &Connection{tls: conn, reader: bufio.NewReader(conn), step: step, patience: l.patience}
+		c := &Connection{tls: conn, raw: raw, reader: bufio.NewReader(conn), step: step, patience: l.patience}
 		c.accepted = conn.ConnectionState().Version < tls.VersionTLS13
 		return c, step, nil
 	}
 	_ = raw.Close() // the refusal is what matters
+	step.count(raw)
 	if err := silence(ctx, err); err != nil {
 		return nil, step, fmt.Errorf("%s: handshake: %w", t.Name, err)
 	}
@@ -188,6 +190,7 @@ func (c *Connection) Send(ctx context.Context, t Try) (Step, error) {
 	// waiting to be read.
 	_, wrote := c.tls.Write(render(t))
 	answer, err := http.ReadResponse(c.reader, &http.Request{Method: t.Method})
+	step.count(c.raw)
 	if err != nil {
 		return c.refused(ctx, step, errors.Join(err, wrote))
 	}
@@ -206,6 +209,12 @@ func (c *Connection) Send(ctx context.Context, t Try) (Step, error) {
 	step.Reason = answer.Status
 	step.look(t, answer, body)
 	return step, nil
+}
+
+// count notes the bytes of the connection so far.
+func (s *Step) count(raw *wire.Conn) {
+	counts := raw.Counts()
+	s.sent, s.received = counts.Sent, counts.Received
 }
 
 // maxBody bounds what is read of an answer, in bytes.
