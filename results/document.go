@@ -223,7 +223,9 @@ type BypassRow struct {
 	Detail         string `json:"detail,omitempty"` // for a person, above all when the row is not ok
 	// Price is what the attempt cost, of a case that is about that.
 	Price *BypassPrice `json:"price,omitempty"`
-	OK    bool         `json:"ok"` // measured as predicted, for the right reason, and both legs hold
+	// Attempts is how many were made, of a randomised case; 0: one.
+	Attempts int  `json:"attempts,omitempty"`
+	OK       bool `json:"ok"` // measured as predicted, for the right reason, and both legs hold
 }
 
 // BypassPrice is what attempts cost the origin, and what they left for the

@@ -39,6 +39,7 @@ func TestLibrary(t *testing.T) {
 		"cache-offload":        "capacity 6, policies 5, lifetime 2",
 		"bypass-core":          "bypass 21 cases",
 		"bypass-cost":          "builtin 11 cases, servers 8 cases",
+		"bypass-random":        "bypass 1 cases",
 		"bypass-full":          "builtin 83 cases, servers 83 cases",
 	}
 	entries := Library()

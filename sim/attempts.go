@@ -29,9 +29,10 @@ func (r *run) bypassExperiment(ctx context.Context, x *Experiment) error {
 	})
 	starter := &originStarter{run: r, experiment: x.Name}
 	r.progress(x, Progress{Trials: len(planned)}, 0)
-	rows, err := bypass.Run(ctx, x.bypassPlan(), starter.start, func(done, total int) {
+	runner := bypass.Runner{Start: starter.start, Seed: uint64(r.plan.Seed), Progress: func(done, total int) {
 		r.progress(x, Progress{Trial: done, Trials: total}, float64(done)/float64(total))
-	})
+	}}
+	rows, err := runner.Run(ctx, x.bypassPlan())
 	for i := range rows {
 		r.result.Bypass = append(r.result.Bypass, bypassRow(x.Name, &rows[i]))
 	}
@@ -47,7 +48,7 @@ func (r *run) bypassExperiment(ctx context.Context, x *Experiment) error {
 // bypassRow is a row in the document's terms.
 func bypassRow(experiment string, row *bypass.Row) results.BypassRow {
 	return results.BypassRow{
-		Price:      bypassPrice(row.Price),
+		Price: bypassPrice(row.Price), Attempts: row.Attempts,
 		Experiment: experiment, Case: row.Case, Title: row.Title, Strategy: row.Strategy, Server: row.Server,
 		Mistake: row.Mistake, TLS: row.TLS, Protocol: row.Protocol,
 		Predicted: string(row.Predicted), Measured: string(row.Measured), Stage: string(row.Stage),

@@ -165,6 +165,13 @@ func proof(p *page, rows []*results.BypassRow) {
 	}
 	p.item(mark(s), 11, s, fmt.Sprintf("%s of %s that ran came out as predicted: %s against the correct policy, %s against a control, which is the same policy with one deliberate mistake",
 		thousands(float64(asPredicted)), plural(ran, "row", "rows"), thousands(float64(ran-controls)), thousands(float64(controls))))
+	if through, attempts := results.Bypassed(rows); attempts > 0 {
+		s = green
+		if through > 0 {
+			s = red
+		}
+		p.item(mark(s), 11, s, bypassedOf(through, attempts))
+	}
 	unproven := withoutControl(rows)
 	s = green
 	if through != controls || len(unproven) > 0 {
@@ -181,6 +188,12 @@ func proof(p *page, rows []*results.BypassRow) {
 	if len(unproven) > 0 && controls > 0 {
 		p.item("unproven", 11, red, "blocked, but no control of theirs ran: "+strings.Join(unproven, ", "))
 	}
+}
+
+// bypassedOf says how many attempts got through and what that leaves open.
+func bypassedOf(through, attempts int) string {
+	return fmt.Sprintf("%s bypassed in %s that correct policies must block: of attempts drawn like these, at most %.2g %% get through (%.0f %% confidence, Clopper and Pearson)",
+		thousands(float64(through)), plural(attempts, "attempt", "attempts"), 100*results.UpperBound(through, attempts), 100*results.BoundConfidence)
 }
 
 func mark(s style) string {

@@ -91,6 +91,9 @@ func markdownFindings(out *bytes.Buffer, r *results.Result) {
 	}
 	fmt.Fprintf(out, "\n### Who else can pull\n\n%s as predicted, %d not, %d not run here.\n",
 		plural(of(rowExpected), "row", "rows"), of(rowUnexpected), of(rowSkipped))
+	if through, attempts := results.Bypassed(pointers(r.Bypass)); attempts > 0 {
+		fmt.Fprintf(out, "\n%s.\n", bypassedOf(through, attempts))
+	}
 	var rows [][]string
 	for i := range r.Bypass {
 		if b := &r.Bypass[i]; rowOutcome(b) == rowUnexpected {

@@ -19,6 +19,7 @@ const (
 	Session      Family = "D" // handshake, session and routing
 	RogueOrigin  Family = "E" // an origin that is not the one, against the edge
 	Exhaustion   Family = "F" // what an attempt costs the origin
+	Randomised   Family = "R" // drawn from a seed
 )
 
 // Class says where an attempt may be made.

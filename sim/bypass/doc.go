@@ -38,6 +38,9 @@
 //   - Family F is bounded in count and time. Its verdict is on who got in and on
 //     what the origin still holds; what it measures beside ([Price]) decides
 //     nothing. Goodput is measured under correct policies alone.
+//   - Family R draws its attempts from a seed. No subset of what is drawn holds
+//     what a correct policy asks for, so that an attempt that gets through can be
+//     shrunk to the smallest one that does.
 //   - Family E meets the edge and no origin: its controls are faults of an edge.
 //   - A real server's log may not name a refused peer: what it says must fit, and
 //     the pulls before and after show that the server was there.

@@ -72,6 +72,8 @@ type Lab struct {
 	reloaded bool
 	patience time.Duration // with one step, one pull, one look into the audit log
 	floods   Floods
+	seed     uint64 // of randomised attempts
+	attempts int
 	price    *Price // of an attempt of family F; nil: none
 	secret   string // name of the secret that the legitimate edge sends
 }

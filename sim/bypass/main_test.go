@@ -154,7 +154,7 @@ var brief = Floods{Attempts: 4, Window: time.Millisecond}
 // measured runs a plan with the tests' material.
 func measured(t *testing.T, plan Plan, s *starter) []Row {
 	t.Helper()
-	rows, err := Runner{Start: s.start, Material: material, Floods: brief}.Run(t.Context(), plan)
+	rows, err := Runner{Start: s.start, Material: material, Floods: brief, Attempts: 20}.Run(t.Context(), plan)
 	if err != nil {
 		t.Fatal(err)
 	}

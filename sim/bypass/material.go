@@ -95,6 +95,8 @@ type Material struct {
 	// origin's process must take for the system's roots.
 	PublicRoots []byte
 
+	lab, stranger *pki.Authority // they sign randomised certificates
+
 	rogues   map[string]tls.Certificate // what rogue origins show
 	edgeLeaf string                     // the fingerprint of the edge's certificate
 	rotated  pki.Credentials            // the origin's under another authority
@@ -118,7 +120,7 @@ func NewMaterial(now time.Time) (*Material, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the lab authority: %w", err)
 	}
-	m := &Material{retired: rand.Text(), next: rand.Text(), tenant: rand.Text(), clients: map[string]tls.Certificate{}}
+	m := &Material{lab: lab, retired: rand.Text(), next: rand.Text(), tenant: rand.Text(), clients: map[string]tls.Certificate{}}
 	if err := m.issueClients(lab, now); err != nil {
 		return nil, err
 	}
@@ -172,7 +174,7 @@ func (m *Material) issueClients(lab *pki.Authority, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("making the public authority: %w", err)
 	}
-	m.PublicRoots = public.Roots()
+	m.PublicRoots, m.stranger = public.Roots(), other
 	if _, err := m.issue(other, client{name: otherAuthority, san: edgeName, usage: pki.ClientAuth}); err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ func threeLegs(ctx context.Context, b bench) Row {
 		row = row.failed(NotRun, "the attempt proves nothing: %v", err)
 	} else {
 		row = row.judge(ctx, b, outcome)
+		row.Attempts = outcome.Attempts
 	}
 	if row.Price = b.lab.price; row.Price != nil && row.Price.Endings != "" {
 		row.Detail = strings.TrimPrefix(row.Detail+"; attempts: "+row.Price.Endings, "; ")

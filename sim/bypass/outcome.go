@@ -79,6 +79,9 @@ type Outcome struct {
 	// Denied says why the legitimate edge was refused in the middle of the
 	// attempt, "" when it was not.
 	Denied string
+
+	// Attempts is how many were made, of a randomised case; 0: one.
+	Attempts int
 }
 
 // breaches returns the steps that got what they were after.

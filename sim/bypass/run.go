@@ -1,6 +1,7 @@
 package bypass
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,8 +32,9 @@ type Row struct {
 	LegAfter  bool       `json:"legAfter"`
 	Skipped   string     `json:"skipped"` // why it cannot run; such a row counts neither for nor against
 	OK        bool       `json:"ok"`
-	Detail    string     `json:"detail"`          // the deciding step, and what is wrong with a row that is not ok
-	Price     *Price     `json:"price,omitempty"` // of an attempt of family F
+	Detail    string     `json:"detail"`             // the deciding step, and what is wrong with a row that is not ok
+	Price     *Price     `json:"price,omitempty"`    // of an attempt of family F
+	Attempts  int        `json:"attempts,omitempty"` // of family R: how many were made; 0 = one
 }
 
 // Runner makes a plan's attempts.
@@ -42,6 +44,8 @@ type Runner struct {
 	Progress func(done, total int) // called after every row; nil: not
 	Patience time.Duration         // with one step, one pull, one look into the audit log; 0 = 2 s
 	Floods   Floods                // bounds family F
+	Seed     uint64                // of family R
+	Attempts int                   // of a row of family R; 0 = 350
 }
 
 // Run is Runner.Run with material of its own.
@@ -218,7 +222,7 @@ func (s *series) lab(o Origin, p origin.Policy, i, n int) bench {
 			server: planned.Server,
 			shared: strings.Contains(planned.Strategy, "shared"),
 			origin: o, pristine: p, secret: currentSecret, patience: s.runner.Patience,
-			floods: s.runner.Floods.complete(),
+			floods: s.runner.Floods.complete(), seed: s.runner.Seed, attempts: cmp.Or(s.runner.Attempts, randomAttempts),
 		},
 	}
 }

@@ -48,6 +48,8 @@ type Try struct {
 	Routes bool
 	// Seeks is a secret to look for in the answer, head and body.
 	Seeks string
+
+	shown *tls.Certificate // in place of Certificate
 }
 
 // port is where the try goes.
@@ -183,8 +185,11 @@ func (l *Lab) clientConfig(t Try) *tls.Config {
 	if t.OldTLS {
 		cfg.MinVersion, cfg.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 	}
-	if t.Certificate != "" {
+	if t.Certificate != "" || t.shown != nil {
 		pair := l.Material.clients[t.Certificate]
+		if t.shown != nil {
+			pair = *t.shown
+		}
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 	}
 	return cfg
