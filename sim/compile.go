@@ -23,7 +23,7 @@ const (
 	serverSeconds    = 0.1  // an origin with a policy of its own
 	attemptSeconds   = 0.02 // one row: two legitimate pulls and an attempt
 	preparingSeconds = 0.5  // certificates
-	requestSeconds   = 5e-5 // a request through cache and pool, one after another
+	requestSeconds   = 4e-5 // a request through cache and pool, one after another
 )
 
 // Compile resolves a scenario into a plan: arms, roles, policies, planned
