@@ -34,6 +34,7 @@ func TestScripts(t *testing.T) {
 			"waitfor":            waitFor,
 			"get":                get,
 			"terminate":          terminate,
+			"hangup":             hangup,
 		},
 		RequireExplicitExec: true,
 	})

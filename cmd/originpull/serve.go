@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -63,30 +65,30 @@ const (
 )
 
 // run serves until ctx ends. What it listens on is the first line of output.
-func (s *server) run(ctx context.Context, io streams) error {
+func (s *server) run(ctx context.Context, to streams) error {
 	listener, err := net.Listen("tcp", s.listen)
 	if err != nil {
 		return usage(fmt.Errorf("--listen: %w", err))
 	}
-	stopMetrics, err := s.expose(io)
+	stopMetrics, err := s.expose(to)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	hang := make(chan os.Signal, 1)
 	signal.Notify(hang, syscall.SIGHUP)
 	defer signal.Stop(hang)
-	_, _ = fmt.Fprintf(io.out, "%s listens on %s\n", s.name, listener.Addr())
+	_, _ = fmt.Fprintf(to.out, "%s listens on %s\n", s.name, listener.Addr())
 	ended := make(chan error, 1)
 	go func() { ended <- s.serve(listener) }()
 	watching, stop := context.WithCancel(ctx)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		s.watch(watching, hang, io)
+		s.watch(watching, hang, to)
 	}()
 	select {
 	case <-ctx.Done():
-		_, _ = fmt.Fprintf(io.err, "originpull: %s: draining, for at most %s\n", s.name, s.drain)
+		_, _ = fmt.Fprintf(to.err, "originpull: %s: draining, for at most %s\n", s.name, s.drain)
 	case err = <-ended:
 		ended <- err
 	}
@@ -102,7 +104,7 @@ func (s *server) run(ctx context.Context, io streams) error {
 }
 
 // expose serves the metrics.
-func (s *server) expose(io streams) (stop func(context.Context) error, err error) {
+func (s *server) expose(to streams) (stop func(context.Context) error, err error) {
 	if s.metrics == "" {
 		return func(context.Context) error { return nil }, nil
 	}
@@ -113,7 +115,7 @@ func (s *server) expose(io streams) (stop func(context.Context) error, err error
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", s.handler)
 	exposed := &http.Server{Handler: mux, ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
-	_, _ = fmt.Fprintf(io.out, "metrics on http://%s/metrics\n", listener.Addr())
+	_, _ = fmt.Fprintf(to.out, "metrics on http://%s/metrics\n", listener.Addr())
 	ended := make(chan error, 1)
 	go func() { ended <- exposed.Serve(listener) }()
 	return func(ctx context.Context) error {
@@ -126,7 +128,7 @@ func (s *server) expose(io streams) (stop func(context.Context) error, err error
 }
 
 // watch reloads when a file has changed, and on SIGHUP.
-func (s *server) watch(ctx context.Context, hang <-chan os.Signal, io streams) {
+func (s *server) watch(ctx context.Context, hang <-chan os.Signal, to streams) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	seen := fingerprint(s.files)
@@ -152,10 +154,10 @@ func (s *server) watch(ctx context.Context, hang <-chan os.Signal, io streams) {
 			}
 		}
 		if err != nil {
-			_, _ = fmt.Fprintf(io.err, "originpull: %s: not reloaded, all stays as it was: %v\n", s.name, err)
+			_, _ = fmt.Fprintf(to.err, "originpull: %s: not reloaded, all stays as it was: %v\n", s.name, err)
 			continue
 		}
-		_, _ = fmt.Fprintf(io.err, "originpull: %s: reloaded\n", s.name)
+		_, _ = fmt.Fprintf(to.err, "originpull: %s: reloaded\n", s.name)
 	}
 }
 
@@ -179,4 +181,30 @@ func named(files ...string) (given []string) {
 		}
 	}
 	return given
+}
+
+// failureLog prints why pulls fail, one a second: an origin that is away fails
+// every one of them.
+type failureLog struct {
+	out io.Writer
+
+	mu      sync.Mutex
+	last    time.Time
+	skipped int
+}
+
+func (l *failureLog) tell(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if now.Sub(l.last) < time.Second {
+		l.skipped++
+		return
+	}
+	more := ""
+	if l.skipped > 0 {
+		more = fmt.Sprintf(" (and %d more before)", l.skipped)
+	}
+	l.last, l.skipped = now, 0
+	_, _ = fmt.Fprintf(l.out, "originpull: edge: a pull failed%s: %v\n", more, err)
 }

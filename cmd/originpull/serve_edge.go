@@ -46,7 +46,8 @@ func serveEdge(s streams) *cobra.Command {
 			}
 			e := &edgeServing{v: v, ballast: make([]byte, ballastSize)}
 			defer runtime.KeepAlive(e.ballast)
-			served, err := e.prepare(cmd.Context())
+			failures := &failureLog{out: s.err}
+			served, err := e.prepare(cmd.Context(), failures.tell)
 			if err != nil {
 				return usage(fmt.Errorf("serve edge: %w", err))
 			}
@@ -97,12 +98,12 @@ type edgeServing struct {
 }
 
 // prepare reads everything, and tells all that is wrong at once.
-func (e *edgeServing) prepare(ctx context.Context) (*server, error) {
+func (e *edgeServing) prepare(ctx context.Context, failed func(error)) (*server, error) {
 	var wrong problems
 	var err error
 	e.origin, err = parseOrigin(e.v.GetString("origin"))
 	wrong.add(err)
-	cfg := proxy.Config{Name: e.v.GetString("name")}
+	cfg := proxy.Config{Name: e.v.GetString("name"), Failed: failed}
 	cfg.Viewers, err = e.viewers()
 	wrong.add(err)
 	cfg.Edge.Cache, err = e.cache()

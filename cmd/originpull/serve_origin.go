@@ -151,6 +151,16 @@ func (o *originServing) start(cfg origin.Config) error {
 	return err
 }
 
+// list is a setting of several values: a variable has them in one string.
+func (o *originServing) list(setting string) (all []string) {
+	for _, text := range o.v.GetStringSlice(setting) {
+		for value := range strings.SplitSeq(text, ",") {
+			all = append(all, strings.TrimSpace(value))
+		}
+	}
+	return all
+}
+
 func (o *originServing) files() []string {
 	given := named(o.certificate())
 	for _, flag := range []string{"client-ca", "crl", "secret-file", "previous-secret-file"} {
@@ -212,7 +222,7 @@ func (o *originServing) selfMade() error {
 // policy reads what the strategies need.
 func (o *originServing) policy() (origin.Policy, pki.Credentials, error) {
 	var wrong problems
-	strategies := o.v.GetStringSlice("strategy")
+	strategies := o.list("strategy")
 	if len(strategies) == 0 {
 		wrong.add(fmt.Errorf("--strategy is missing: say who may pull: %s", strings.Join(strategyNames(), ", ")))
 	}
@@ -306,7 +316,7 @@ func (o *originServing) secrets(strategies []string, s *origin.Settings, c pki.C
 
 func (o *originServing) addresses(strategies []string, s *origin.Settings) error {
 	var wrong problems
-	allowed := o.v.GetStringSlice("allow")
+	allowed := o.list("allow")
 	switch in := slices.Contains(strategies, origin.Allowlist); {
 	case in && len(allowed) == 0:
 		wrong.add(errors.New("--strategy allowlist needs --allow"))

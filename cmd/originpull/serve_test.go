@@ -2,6 +2,10 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"flag"
 	"io"
 	"net/http"
 	"os"
@@ -10,12 +14,29 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/originpull/originpull/pki"
 )
+
+func TestFailureLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		l := &failureLog{out: &out}
+		for range 4 {
+			l.tell(errors.New("nobody there"))
+			time.Sleep(400 * time.Millisecond)
+		}
+		const want = "originpull: edge: a pull failed: nobody there\noriginpull: edge: a pull failed (and 2 more before): nobody there\n"
+		if out.String() != want {
+			t.Errorf("told %q, want %q", out.String(), want)
+		}
+	})
+}
 
 // clientCertificate writes a certificate of an authority of its own, with that
 // authority behind it.
@@ -74,10 +95,32 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 
 // get asks for a URL: the status, a part of Cache-Status, a line of the body.
 func get(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 3 {
-		ts.Fatalf("usage: get URL STATUS CACHE-STATUS [LINE]")
+	flags := flag.NewFlagSet("get", flag.ContinueOnError)
+	cacert, cert, key := flags.String("cacert", "", ""), flags.String("cert", "", ""), flags.String("key", "", "")
+	ts.Check(flags.Parse(args))
+	if args = flags.Args(); len(args) < 3 {
+		ts.Fatalf("usage: get [--cacert FILE] [--cert FILE --key FILE] URL STATUS CACHE-STATUS [LINE]")
 	}
-	resp, err := http.Get(args[0])
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	if *cacert != "" {
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM([]byte(ts.ReadFile(*cacert)))
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+	}
+	if *cert != "" {
+		pair, err := tls.LoadX509KeyPair(ts.MkAbs(*cert), ts.MkAbs(*key))
+		ts.Check(err)
+		transport.TLSClientConfig.Certificates = []tls.Certificate{pair}
+	}
+	resp, err := (&http.Client{Transport: transport}).Get(args[0])
+	if neg {
+		if err == nil {
+			_ = resp.Body.Close()
+			ts.Fatalf("%s: %s", args[0], resp.Status)
+		}
+		return
+	}
 	ts.Check(err)
 	text, err := io.ReadAll(resp.Body)
 	ts.Check(err)
@@ -90,12 +133,20 @@ func get(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// terminate sends SIGTERM to this script's servers of a name.
+// terminate sends SIGTERM to this script's server that was started so, hangup
+// SIGHUP.
 func terminate(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: terminate NAME FLAG")
+	send(ts, neg, syscall.SIGTERM, args)
+}
+
+func hangup(ts *testscript.TestScript, neg bool, args []string) { send(ts, neg, syscall.SIGHUP, args) }
+
+func send(ts *testscript.TestScript, neg bool, signal os.Signal, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: terminate|hangup FIRST-ARGUMENTS-OF-SERVE…")
 	}
 	folder := ts.MkAbs(".")
+	begin := []byte("\x00serve\x00" + strings.Join(args, "\x00") + "\x00")
 	commands, err := filepath.Glob("/proc/[0-9]*/cwd")
 	ts.Check(err)
 	found := 0
@@ -105,17 +156,17 @@ func terminate(ts *testscript.TestScript, neg bool, args []string) {
 			continue // it ended, or is not ours
 		}
 		line, err := os.ReadFile(filepath.Join(filepath.Dir(link), "cmdline"))
-		if err != nil || !bytes.Contains(line, []byte("\x00serve\x00"+args[0]+"\x00"+args[1]+"\x00")) {
+		if err != nil || !bytes.Contains(line, begin) {
 			continue
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link)))
 		ts.Check(err)
 		process, err := os.FindProcess(pid)
 		ts.Check(err)
-		ts.Check(process.Signal(syscall.SIGTERM))
+		ts.Check(process.Signal(signal))
 		found++
 	}
 	if found != 1 {
-		ts.Fatalf("%d servers %q", found, args[0])
+		ts.Fatalf("%d servers were started with %q", found, args)
 	}
 }

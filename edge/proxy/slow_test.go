@@ -132,6 +132,31 @@ func TestSteadyUpload(t *testing.T) {
 	})
 }
 
+// An answer that comes before the request is at its end is whole, although
+// nobody reads the rest of the request.
+func TestEarlyAnswer(t *testing.T) {
+	refuse := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "6")
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		for _, piece := range []string{"too", "big"} {
+			_, _ = io.WriteString(w, piece)
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(5 * time.Second)
+		}
+	}
+	slow(t, refuse, func(t *testing.T, _ *Proxy, dial func() net.Conn) {
+		conn := dial()
+		if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: s\r\nContent-Length: 1000000\r\n\r\nfour"); err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(conn)
+		if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 413 ") || !strings.HasSuffix(string(got), "\r\n\r\ntoobig") {
+			t.Errorf("answered %q, %v", got, err)
+		}
+		_ = conn.Close()
+	})
+}
+
 // Content that the origin sends slowly reaches the viewer as it comes.
 func TestSlowOrigin(t *testing.T) {
 	for _, length := range []string{"", "9"} {
