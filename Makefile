@@ -9,7 +9,7 @@ DATE ?= $(shell date -u +%F)
 LINKFIGURES := ^Test(Distance|ModelIsTheory|LossCostsWhatItShould|NetstackEdges|NetstackConnections|NetstackConnectionMemory|NetstackSoak)$$
 
 .DEFAULT_GOAL := help
-.PHONY: gate gate-simulation gate-record gate-evidence help build servers test race lint fmt fuzz cache-soak cache-suite golden cover cross tidy links-evidence noise-evidence bench-peers bench-handshakes bench-serve clean
+.PHONY: bypass-soak gate gate-simulation gate-record gate-evidence help build servers test race lint fmt fuzz cache-soak cache-suite golden cover cross tidy links-evidence noise-evidence bench-peers bench-handshakes bench-serve clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -53,6 +53,11 @@ fuzz: ## run every fuzz target for FUZZTIME (15s)
 
 cache-soak: ## ten minutes of random requests at four times the cache's capacity, with the race detector
 	$(GO) test -race -count 1 -timeout 20m -run '^TestSoak$$' ./edge/cache -soak 10m
+
+bypass-soak: REPEATS ?= 20
+bypass-soak: SCENARIOS ?= bypass-core,bypass-full
+bypass-soak: ## the scenarios of attempts REPEATS times (20): every row as predicted, none that flips; an hour and more
+	$(GO) test -count 1 -timeout 4h -v -run '^TestBypassRepeats$$' ./sim -bypass-repeats $(REPEATS) -bypass-scenarios $(SCENARIOS)
 
 cache-suite: build ## the public suite http-tests/cache-tests, cloned to DIR, through serve edge: four runs, five minutes
 	@.ci/cache-suite $(DIR)
