@@ -53,14 +53,18 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-// comparable leaves out reasons, which hold the time of day, and what family F
-// measures.
+// comparable leaves out reasons, which hold the time of day, what family F
+// measures, and over HTTP/2 how a refusal looked: the client's preface crosses
+// the alert, and what comes of that is a reset as often as the alert.
 func comparable(rows []Row) []Row {
 	rows = slices.Clone(rows)
 	for i := range rows {
 		rows[i].Reason = ""
 		if rows[i].Price != nil {
 			rows[i].Price, rows[i].Detail = nil, ""
+		}
+		if rows[i].Protocol == overH2 {
+			rows[i].Detail = ""
 		}
 	}
 	return rows
