@@ -50,6 +50,8 @@ func TestPresets(t *testing.T) {
 func said() []string {
 	paths := []string{
 		"edge.protocol", "edge.pool.idleTimeout", "edge.pool.maxConnections", "edge.pool.maxAge", "edge.pool.maxUses",
+		"edge.pool.scope", "edge.pool.order", "edge.pool.prewarm", "edge.pool.maxWaiting", "edge.pool.waitTimeout",
+		"edge.pool.retries.attempts", "edge.pool.retries.methods", "edge.pool.circuit.failures",
 		"edge.tls.version", "edge.tls.group", "edge.tls.resumption", "edge.tls.verify", "edge.tls.unasked", "edge.identity",
 		"edge.retry.attempts", "edge.retry.on", "edge.retry.connectTimeout", "edge.retry.responseTimeout", "edge.retry.budget",
 	}
@@ -72,6 +74,13 @@ func TestPresetFacts(t *testing.T) {
 		{"cloudflare", "edge.status.verify", "526", ""},
 		{"fastly", "edge.pool.maxConnections", "200", ""},
 		{"fastly", "edge.pool.idleTimeout", "", ""},
+		{"fastly", "edge.pool.maxAge", "0s", ""},
+		{"fastly", "edge.pool.maxUses", "0", ""},
+		{"cloudflare", "edge.pool.maxAge", "0s", ""},
+		{"cloudflare", "edge.pool.scope", "server", ""},
+		{"cloudflare", "edge.pool.prewarm", "0", ""},
+		{"cloudfront", "edge.pool.scope", "", ""},
+		{"gcp-alb", "edge.pool.scope", "server", ""},
 		{"akamai", "edge.tls.unasked", "continue", "continues-without-mtls"},
 		{"gcp-alb", "edge.tls.verify", "false", "accepts-any-origin-certificate"},
 		{"media-cdn", "edge.retry.budget", "15s", ""},

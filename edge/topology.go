@@ -108,6 +108,33 @@ func PredictReuse(rate float64, idle time.Duration, shares []float64) float64 {
 	return reuse
 }
 
+// Race is an origin that closes idle connections, and how far away it is.
+type Race struct {
+	Origin time.Duration // after its last response it closes a connection
+	Edge   time.Duration // after its last response the edge does; 0: never
+	RTT    time.Duration
+}
+
+// PredictLost returns the share of origin pulls that are sent on a connection
+// which the origin has closed by the time they arrive, and whose end has not
+// arrived before they left. Pulls come as for [PredictReuse], and a pool has one
+// connection. The window is as long as the round trip and ends with the
+// origin's timeout T: e^(−λ(T−r)) − e^(−λT) for one pool, less where the edge
+// closes within it, none where it does before.
+func (r Race) PredictLost(rate float64, shares []float64) float64 {
+	from, to := max(r.Origin-r.RTT, 0), r.Origin
+	if r.Edge > 0 {
+		to = min(to, r.Edge)
+	}
+	lost := 0.0
+	for _, share := range shares {
+		if from < to {
+			lost += share * (math.Exp(-rate*share*from.Seconds()) - math.Exp(-rate*share*to.Seconds()))
+		}
+	}
+	return lost
+}
+
 // draw returns the n-th of a seed's random 64-bit numbers (SplitMix64: Steele,
 // Lea and Flood, "Fast splittable pseudorandom number generators", 2014). It
 // needs no state but the count, and so no lock.

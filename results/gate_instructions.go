@@ -5,9 +5,9 @@ import (
 	"math"
 )
 
-// InstructionTolerance is by which share counted instructions may differ: the
-// runtime draws lots (for what it caches of interfaces), signatures differ, and
-// the same build counted twice came within 0.3 %.
+// InstructionTolerance is by which share counted instructions may differ:
+// signatures do, and the state of the heap, and the same build counted twice came
+// within 0.3 %.
 const InstructionTolerance = 0.005
 
 // InstructionJudgement is what a gate says about counted instructions.

@@ -134,6 +134,7 @@ func init() {
 		Metric{Name: "pool.closed.surplus", Unit: "count", Kind: Count, Better: Lower, Title: "connections that net/http's pool closed because enough were idle, or nobody came for them"},
 		Metric{Name: "pool.race.noticed", Unit: "count", Kind: Count, Better: Lower, Title: "idle connections that the origin had closed, noticed before a request was sent"},
 		Metric{Name: "pool.race.lost", Unit: "count", Kind: Count, Better: Lower, Title: "reused connections that the origin closed before it answered"},
+		Metric{Name: "pool.race.predicted", Unit: "count", Kind: Ratio, Better: Neither, Title: "requests that lose that race by the closed form e^(−λ(T−r)) − e^(−λT)"},
 		Metric{Name: "pool.race.unsafe", Unit: "count", Kind: Count, Better: Lower, Title: "of those, requests that could not be sent again"},
 		Metric{Name: "pool.retries.stale", Unit: "count", Kind: Count, Better: Lower, Title: "requests sent again on another connection or stream"},
 		Metric{Name: "pool.retries.connect", Unit: "count", Kind: Count, Better: Lower, Title: "failed connects tried again"},

@@ -21,7 +21,7 @@ var documented = strings.Fields(`
 	requests.count requests.failed requests.502 requests.dropped reuse.ratio reuse.predicted reuse.deviation
 	handshake.share handshake.share.predicted pool.count pool.rate
 	pool.dials pool.connects pool.uses.mean pool.evicted.idle pool.retired.age pool.retired.uses pool.closed.origin pool.closed.surplus
-	pool.race.noticed pool.race.lost pool.race.unsafe pool.retries.stale pool.retries.connect
+	pool.race.noticed pool.race.predicted pool.race.lost pool.race.unsafe pool.retries.stale pool.retries.connect
 	pool.wait.count pool.wait.shared pool.wait.refused pool.wait.timeout pool.circuit.opened pool.circuit.refused
 	pool.wait.p50 pool.wait.p90 pool.wait.p99 pool.wait.p999 pool.wait.max
 	cache.hit.ratio cache.hit.predicted cache.hit.deviation cache.objects cache.evicted cache.collapsed cache.stale cache.revalidated

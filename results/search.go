@@ -15,7 +15,7 @@ const (
 	SearchFound       = "found"       // between a rate that was kept and one that was not
 	SearchBelow       = "below"       // not even the lowest rate was kept
 	SearchBeyond      = "beyond"      // every rate was kept: the capacity is at least the highest
-	SearchHarness     = "harness"     // the generator or the edge was the limit, never the origin
+	SearchHarness     = "harness"     // the generator, the edge or the machine was the limit, never the origin
 	SearchInterrupted = "interrupted" // the run ended before it
 )
 
@@ -50,6 +50,7 @@ type SearchStep struct {
 	Failed   int64   `json:"failed"`           // requests; those never sent for want of room too
 	Edge     float64 `json:"edge,omitempty"`   // CPU of the edge's process over the step: 1 is a whole processor; 0: not read
 	Origin   float64 `json:"origin,omitempty"` // CPU of the origin's processes, likewise
+	Others   float64 `json:"others,omitempty"` // CPU of everything else on the machine
 	Verdict  string  `json:"verdict"`          // StepKept, StepBroken or StepHarness
 	Reason   string  `json:"reason,omitempty"` // why it was not kept
 }

@@ -105,7 +105,7 @@ func (v *validator) search(at string, s *Search) {
 		v.problem("%s: %v was kept and %v was not", at, s.Kept, s.Broken)
 	}
 	for _, step := range s.Steps {
-		v.finite(at, step.Rate, step.Achieved, step.P50, step.P99, step.Edge, step.Origin)
+		v.finite(at, step.Rate, step.Achieved, step.P50, step.P99, step.Edge, step.Origin, step.Others)
 	}
 }
 

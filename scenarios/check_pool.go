@@ -16,7 +16,6 @@ var netHTTPLacks = []struct{ path, instead string }{
 	{"edge.pool.waitTimeout", "requests wait as long as their viewers do"},
 	{"edge.pool.retries.attempts", "it decides by itself how often a request is sent"},
 	{"edge.pool.retries.methods", "it sends GET, HEAD, OPTIONS and TRACE again, and nothing else"},
-	{"edge.pool.retries.connect", "a failed connect is not tried again"},
 	{"edge.pool.circuit.failures", "it dials as often as it is asked"},
 	{"edge.protocol", "it is simulated over h1"},
 }

@@ -35,7 +35,8 @@
 // expected. Its path is seed, name, title, expect, or a setting, which then
 // holds in every experiment; or experiments.NAME.path for one experiment. To
 // --set what an axis sets is an error. An arrival rate that an experiment
-// inherits is dropped when the experiment makes arrivals closed.
+// inherits is dropped when the experiment makes arrivals closed, or searches for
+// one.
 //
 // # Presets
 //
@@ -49,7 +50,8 @@
 // What nobody documents is never replaced by a default unseen: the scenario is
 // refused until it sets what it depends on. It depends on edge.protocol always;
 // on edge.identity with mtls; in requests mode on edge.pool.idleTimeout when
-// connections are reused, and on edge.pool.maxConnections when arrivals are
+// connections are reused, on edge.pool.scope when there are several workers
+// besides, and on edge.pool.maxConnections when arrivals are
 // open or more viewers ask at once than the default allows connections; in
 // handshakes mode on edge.tls.version, group, resumption and verify. What only
 // a failing origin brings out (edge.retry, edge.status) it does not depend on:

@@ -108,7 +108,7 @@ type Edge struct {
 	Preset   string   `yaml:"preset" json:"preset" pattern:"name" doc:"A CDN whose documented behaviour fills what the scenario does not set itself, wherever the preset is named: originpull list presets --verbose has every value with its source. none leaves the defaults."`
 	Identity string   `yaml:"identity" json:"identity" enum:"own,global,zone,hostname" doc:"Whose client certificate the edge shows: its own, the one that all customers of the CDN share (global), or one that this customer uploaded for a zone or for a hostname."`
 	Refuses  []string `yaml:"refuses" json:"refuses" enum:"grpc,websocket" doc:"The kinds of requests that the edge refuses when it has a client certificate for the origin. Viewers of a workload make none of them."`
-	Retry    Retry    `yaml:"retry" json:"retry" doc:"How often the edge tries the origin, and for how long."`
+	Retry    Retry    `yaml:"retry" json:"retry" doc:"How often the edge tries the origin after a failed connect, a failed handshake or no response in time, and for how long. A reused connection that had ended is none of these: see edge.pool.retries."`
 	Status   Status   `yaml:"status" json:"status" doc:"What a viewer is told when a pull fails, by the phase in which it did; 0 where nobody documents it."`
 }
 
@@ -145,15 +145,14 @@ type Pool struct {
 	Prewarm        int      `yaml:"prewarm" json:"prewarm" min:"0" max:"10000" doc:"How many connections the edge makes before the first request. Not in handshakes mode."`
 	MaxWaiting     int      `yaml:"maxWaiting" json:"maxWaiting" min:"0" max:"1000000" doc:"The most requests that wait at maxConnections; one more fails at once. 0 sets no limit."`
 	WaitTimeout    Duration `yaml:"waitTimeout" json:"waitTimeout" min:"0s" max:"1h" doc:"How long a request waits at maxConnections before it fails; 0s lets it wait as long as its viewer does."`
-	Retries        Retries  `yaml:"retries" json:"retries" doc:"When the edge sends a request again."`
+	Retries        Retries  `yaml:"retries" json:"retries" doc:"When a request is sent again because its reused connection had ended: the race that a pool loses. What an edge tries again after any other failure is edge.retry."`
 	Circuit        Circuit  `yaml:"circuit" json:"circuit" doc:"When the edge stops dialling an origin that cannot be reached."`
 }
 
 // Retries is when a request is sent to the origin again.
 type Retries struct {
-	Attempts int    `yaml:"attempts" json:"attempts" min:"1" max:"10" doc:"How often a request is tried in all. 1 never tries again."`
+	Attempts int    `yaml:"attempts" json:"attempts" min:"1" max:"10" doc:"How often a request is sent in all, each time on a connection of the pool that had ended. 1 never sends it again."`
 	Methods  string `yaml:"methods" json:"methods" enum:"idempotent,get,none" doc:"What is sent again when a reused connection ends without one byte of an answer: requests whose method is idempotent (RFC 9110), GET and HEAD only, or none. Anything else fails, with 502 to the viewer."`
-	Connect  bool   `yaml:"connect" json:"connect" doc:"Whether a failed TCP connect is tried again, whatever the method, because nothing had been sent."`
 }
 
 // Circuit is when dialling stops for a while.

@@ -71,7 +71,7 @@ func TestGolden(t *testing.T) {
 func TestNetHTTPPoolIsRefusedWhatItLacks(t *testing.T) {
 	values := map[string]string{
 		"edge.pool.maxAge": "1m", "edge.pool.maxUses": "9", "edge.pool.order": "fifo", "edge.pool.prewarm": "2", "edge.pool.maxWaiting": "3",
-		"edge.pool.waitTimeout": "1s", "edge.pool.retries.attempts": "1", "edge.pool.retries.methods": "none", "edge.pool.retries.connect": "true",
+		"edge.pool.waitTimeout": "1s", "edge.pool.retries.attempts": "1", "edge.pool.retries.methods": "none",
 		"edge.pool.circuit.failures": "2", "edge.protocol": "h2",
 	}
 	set := []string{"edge.pool.kind=nethttp", "edge.pool.maxIdle=8"}

@@ -53,6 +53,9 @@ var dependences = []dependence{
 		closed := s.Workload.Arrivals.Model == "closed" // then no more connections are open than viewers ask at once
 		return s.Workload.Mode == "requests" && (!closed || s.Workload.Concurrency > Defaults().Edge.Pool.MaxConnections)
 	}},
+	{"edge.pool.scope", func(s *Settings) bool { // with one worker it is one pool whoever shares it
+		return s.Workload.Mode == "requests" && s.Edge.Pool.Reuse && max(s.Edge.Servers, s.Edge.Workers) > 1
+	}},
 	{"edge.protocol", func(*Settings) bool { return true }},
 	{"edge.identity", func(s *Settings) bool { return slices.Contains(s.Origin.Strategies, "mtls") }},
 	{"edge.tls.version", isHandshakes},

@@ -97,8 +97,7 @@ func (r *run) measure(ctx context.Context, x *Experiment, m measured, pairs []*p
 		return 1
 	}
 	if x.finds() {
-		r.findRates(ctx, x, pairs, func(p *pair, step string) {
-			within := float64(slices.Index(pairs, p)) / float64(len(pairs))
+		r.findRates(ctx, x, pairs, func(p *pair, step string, within float64) {
 			r.progress(x, Progress{Arm: p.arm.Name, Arms: len(x.Arms), Trial: index, Trials: x.Trials, Step: step}, (float64(index-1)+within)/float64(x.Trials))
 		})
 		return 1

@@ -52,23 +52,28 @@ type searching struct {
 }
 
 // findRates has every arm search, one after the other; the order is reversed
-// every other trial. tell is told of every step.
-func (r *run) findRates(ctx context.Context, x *Experiment, pairs []*pair, tell func(p *pair, step string)) {
+// every other trial. tell is told of every step, and which share of the pairs'
+// time is behind it, as far as that can be foreseen.
+func (r *run) findRates(ctx context.Context, x *Experiment, pairs []*pair, tell func(p *pair, step string, within float64)) {
 	order := slices.Clone(pairs)
 	if len(pairs) > 0 && pairs[0].trial.index%2 == 0 {
 		slices.Reverse(order)
 	}
-	for _, p := range order {
+	for i, p := range order {
 		if ctx.Err() != nil {
 			return
 		}
-		tell(p, "")
+		tell(p, "", float64(i)/float64(len(order)))
 		s, err := newSearching(x, p)
 		if err != nil {
 			p.trial.err = err
 			continue
 		}
-		s.run(ctx, tell)
+		expected := foreseen(p.arm.Settings.Workload.Find)
+		s.run(ctx, func(step string) {
+			taken := min(1, float64(len(s.found.Steps))/float64(expected))
+			tell(p, step, (float64(i)+taken)/float64(len(order)))
+		})
 	}
 }
 
@@ -89,20 +94,20 @@ func newSearching(x *Experiment, p *pair) (*searching, error) {
 
 // run takes step after step. Every rate has a warm-up at the same rate, which
 // also lets the queue of the step before it drain.
-func (s *searching) run(ctx context.Context, tell func(*pair, string)) {
+func (s *searching) run(ctx context.Context, tell func(step string)) {
 	for s.p.alive() && ctx.Err() == nil {
 		rate, more := s.state.next()
 		if !more {
 			break
 		}
-		tell(s.p, fmt.Sprintf("%s …", perSecond(rate)))
+		tell(fmt.Sprintf("%s …", perSecond(rate)))
 		step, ok := s.step(ctx, rate)
 		if !ok {
 			break
 		}
 		s.state.judge(step.Verdict)
 		s.found.Steps = append(s.found.Steps, step)
-		tell(s.p, stepWords(&step))
+		tell(stepWords(&step))
 	}
 	s.found.Outcome, s.found.Kept, s.found.Broken = s.state.outcome, s.state.kept, s.state.broken
 	if s.found.Outcome == "" {
@@ -134,8 +139,11 @@ func (s *searching) step(ctx context.Context, rate float64) (results.SearchStep,
 	after := s.p.bothCPU()
 	m := stepMeasured{rate: rate, summary: *done.Summary, first: done.Error}
 	if took := done.Seconds; took > 0 && before.good && after.good {
+		ours := (after.edge - before.edge + after.origin - before.origin).Seconds()
 		m.edge = max(0, (after.edge-before.edge).Seconds()-done.Generator) / took
 		m.origin = max(0, (after.origin-before.origin).Seconds()) / took
+		m.others = max(0, (after.work-before.work).Seconds()-ours) / took
+		m.idle = max(0, (after.idle-before.idle).Seconds()) / took
 	}
 	step, err := s.evaluate(&m)
 	if err != nil {
@@ -156,7 +164,18 @@ type stepMeasured struct {
 	summary      results.Summary
 	first        string  // failure, "": none
 	edge, origin float64 // processors; 0: not read
+	others, idle float64 // processors that the rest of the machine used, and that nobody did
 }
+
+// crowded reports whether others kept edge or origin from a processor: they
+// used some of it, and none was idle for them to use instead.
+func (m *stepMeasured) crowded() bool { return m.others >= crowdOthers && m.idle < crowdIdle }
+
+// What a crowd is, in processors.
+const (
+	crowdOthers = 0.2
+	crowdIdle   = 0.1
+)
 
 // evaluate holds a step against the objective.
 func (s *searching) evaluate(m *stepMeasured) (results.SearchStep, error) {
@@ -170,7 +189,7 @@ func (s *searching) evaluate(m *stepMeasured) (results.SearchStep, error) {
 	counts := m.summary.Counts
 	step := results.SearchStep{
 		Rate: m.rate, Achieved: arm.Metrics["rate.achieved"].Value, P50: arm.Metrics["latency.p50"].Value, P99: arm.Metrics["latency.p99"].Value,
-		Failed: counts[countFailed] + counts[countDropped], Edge: m.edge, Origin: m.origin,
+		Failed: counts[countFailed] + counts[countDropped], Edge: m.edge, Origin: m.origin, Others: m.others,
 	}
 	step.Verdict, step.Reason = verdictOf(m, &arm, s.rules)
 	if step.Verdict != results.StepKept {
@@ -184,8 +203,9 @@ func (s *searching) evaluate(m *stepMeasured) (results.SearchStep, error) {
 const busyEdge = 0.9
 
 // verdictOf says whether a step kept the objective, and else whose fault that
-// is as far as can be told: what the generator did not send in time, or an edge
-// without processor time to spare, says nothing of the origin.
+// is as far as can be told: what the generator did not send in time, an edge
+// without processor time to spare, or a machine that others use say nothing of
+// the origin.
 func verdictOf(m *stepMeasured, arm *results.Arm, rules []*results.Expression) (verdict, reason string) {
 	counts := m.summary.Counts
 	g := generatorOf(counts, arm.Metrics)
@@ -202,6 +222,9 @@ func verdictOf(m *stepMeasured, arm *results.Arm, rules []*results.Expression) (
 		return results.StepKept, ""
 	case m.edge >= busyEdge:
 		return results.StepHarness, fmt.Sprintf("%s, while the edge used %.0f %% of its processor", reason, 100*m.edge)
+	}
+	if m.crowded() {
+		return results.StepHarness, fmt.Sprintf("%s, while other programs had %.1f processors and none was idle", reason, m.others)
 	}
 	return results.StepBroken, reason
 }
@@ -245,14 +268,16 @@ func stepWords(step *results.SearchStep) string {
 	return text
 }
 
-// endsCPU is what the CPU clocks of both ends show.
+// endsCPU is what the CPU clocks of both ends and of the machine show.
 type endsCPU struct {
 	edge, origin time.Duration
+	work, idle   time.Duration // of all processors together
 	good         bool
 }
 
 func (p *pair) bothCPU() endsCPU {
 	edge, errEdge := sumCPU(p.edge.pids)
 	origin, errOrigin := sumCPU(p.origin.pids)
-	return endsCPU{edge: edge, origin: origin, good: errors.Join(errEdge, errOrigin) == nil}
+	work, idle, err := machineCPU()
+	return endsCPU{edge: edge, origin: origin, work: work, idle: idle, good: errors.Join(errEdge, errOrigin, err) == nil}
 }

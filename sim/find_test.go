@@ -91,18 +91,22 @@ func TestVerdictOfAStep(t *testing.T) {
 		answered      int64 // of the second half, too: half of them
 		p99, late     float64
 		edge          float64
+		others, idle  float64
 		first         string
 		want, reason  string
 	}{
-		{"good", 1000, 1000, 0, 1000, 9, 1, 0.99, "", results.StepKept, ""},
-		{"slow", 1000, 1000, 0, 1000, 60, 1, 0.5, "", results.StepBroken, "latency.p99 < 50ms: 60 ms"},
-		{"slow, and the edge is full", 1000, 1000, 0, 1000, 60, 1, 0.95, "", results.StepHarness, "latency.p99 < 50ms: 60 ms, while the edge used 95 % of its processor"},
-		{"late", 1000, 1000, 0, 1000, 9, 6, 0.1, "", results.StepHarness, "the generator was late by 6 ms at p99"},
-		{"late, but within a fifth", 1000, 1000, 0, 1000, 40, 6, 0.1, "", results.StepKept, ""},
-		{"not sent", 1000, 990, 0, 990, 9, 1, 0.1, "", results.StepHarness, "10 of 1000 requests were not sent in their time"},
-		{"no room", 1000, 990, 10, 990, 9, 1, 0.1, "", results.StepBroken, "10 requests came when 10000 were waiting already"},
-		{"queueing", 1000, 1000, 0, 800, 9, 1, 0.1, "", results.StepBroken, "answers fell behind: 800/s of 1000/s"},
-		{"nobody answered", 1000, 1000, 0, 0, 0, 1, 0.1, "connection refused", results.StepBroken, "no request was answered; the first failure: connection refused"},
+		{"good", 1000, 1000, 0, 1000, 9, 1, 0.99, 0, 1, "", results.StepKept, ""},
+		{"slow", 1000, 1000, 0, 1000, 60, 1, 0.5, 0, 1, "", results.StepBroken, "latency.p99 < 50ms: 60 ms"},
+		{"slow, and the edge is full", 1000, 1000, 0, 1000, 60, 1, 0.95, 0, 1, "", results.StepHarness, "latency.p99 < 50ms: 60 ms, while the edge used 95 % of its processor"},
+		{"late", 1000, 1000, 0, 1000, 9, 6, 0.1, 0, 1, "", results.StepHarness, "the generator was late by 6 ms at p99"},
+		{"late, but within a fifth", 1000, 1000, 0, 1000, 40, 6, 0.1, 0, 1, "", results.StepKept, ""},
+		{"not sent", 1000, 990, 0, 990, 9, 1, 0.1, 0, 1, "", results.StepHarness, "10 of 1000 requests were not sent in their time"},
+		{"no room", 1000, 990, 10, 990, 9, 1, 0.1, 0, 1, "", results.StepBroken, "10 requests came when 10000 were waiting already"},
+		{"queueing", 1000, 1000, 0, 800, 9, 1, 0.1, 0, 1, "", results.StepBroken, "answers fell behind: 800/s of 1000/s"},
+		{"nobody answered", 1000, 1000, 0, 0, 0, 1, 0.1, 0, 1, "connection refused", results.StepBroken, "no request was answered; the first failure: connection refused"},
+		{"slow, and others had the machine", 1000, 1000, 0, 1000, 60, 1, 0.3, 1.25, 0.05, "", results.StepHarness, "latency.p99 < 50ms: 60 ms, while other programs had 1.2 processors and none was idle"},
+		{"slow beside others, with room for all", 1000, 1000, 0, 1000, 60, 1, 0.3, 1.25, 0.5, "", results.StepBroken, "latency.p99 < 50ms: 60 ms"},
+		{"good, though others had the machine", 1000, 1000, 0, 1000, 9, 1, 0.3, 1.25, 0, "", results.StepKept, ""},
 	} {
 		arm := &results.Arm{Name: "a/b=c", Role: results.RoleArm, Metrics: map[string]results.Value{
 			"send.error.p99": results.NewValue("send.error.p99", c.late, 1000),
@@ -112,7 +116,7 @@ func TestVerdictOfAStep(t *testing.T) {
 			arm.Metrics["latency.p99"] = results.NewValue("latency.p99", c.p99, 1000)
 			arm.Metrics["latency.p50"] = results.NewValue("latency.p50", c.p99, 1000)
 		}
-		m := &stepMeasured{edge: c.edge, first: c.first, summary: results.Summary{Counts: map[string]int64{
+		m := &stepMeasured{edge: c.edge, others: c.others, idle: c.idle, first: c.first, summary: results.Summary{Counts: map[string]int64{
 			countScheduled: c.scheduled, countSentInTime: c.sent, countDropped: c.dropped, countAnswered: c.answered,
 			countLateDue: c.scheduled / 2, countLateAnswered: c.answered / 2, countFailed: c.sent - c.answered,
 		}}}
@@ -185,6 +189,36 @@ func TestBlocksAtARateOfTheirOwn(t *testing.T) {
 		done := answers[i+1].Done
 		if done == nil || done.Summary == nil || done.Summary.Counts[countRequests] != want || done.Summary.Counts[countSpan] != int64(100*time.Millisecond) {
 			t.Errorf("block %d: %+v", i, done)
+		}
+	}
+}
+
+// Whatever a search came to, its arm can be written down.
+func TestCapacityOfEveryOutcome(t *testing.T) {
+	trial := func(outcome string, kept, broken float64) results.Trial {
+		return results.Trial{Index: 1, Complete: true, Search: &results.Search{Outcome: outcome, Reason: "why", Kept: kept, Broken: broken}}
+	}
+	for _, c := range []struct {
+		trials           []results.Trial
+		value, low, high float64
+	}{
+		{[]results.Trial{trial(results.SearchFound, 100, 110)}, 100, 100, 110},
+		{[]results.Trial{trial(results.SearchFound, 100, 110), trial(results.SearchFound, 80, 85), trial(results.SearchFound, 120, 130)}, 100, 80, 130},
+		{[]results.Trial{trial(results.SearchBeyond, 100, 0)}, 100, 0, 0},
+		{[]results.Trial{trial(results.SearchHarness, 100, 200)}, 100, 0, 0},
+		{[]results.Trial{trial(results.SearchInterrupted, 100, 0)}, 100, 0, 0},
+		{[]results.Trial{trial(results.SearchFound, 100, 110), trial(results.SearchBelow, 0, 10)}, 100, 0, 0},
+		{[]results.Trial{trial(results.SearchBelow, 0, 10)}, 0, 0, 0},
+	} {
+		arm := results.Arm{Name: "a", Role: results.RoleArm, Metrics: map[string]results.Value{}, Trials: c.trials}
+		capacityMetric(&arm)
+		v, has := arm.Metrics[results.MetricCapacity]
+		if has != (c.value > 0) || v.Value != c.value || v.Low != c.low || v.High != c.high {
+			t.Errorf("%+v: %+v", c, v)
+		}
+		result := &results.Result{Schema: results.SchemaName, Arms: []results.Arm{arm}}
+		if err := results.Validate(result); err != nil {
+			t.Errorf("%+v: %v", c, err)
 		}
 	}
 }

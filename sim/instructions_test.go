@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net"
@@ -34,8 +35,16 @@ done
 out=$(echo "$out" | sed "s/%p/$$/")
 tee "$out.asked" | "$@"
 count=$(sed -n 's/.*"seconds":0,"count":\([0-9]*\).*/\1/p' "$out.asked")
-echo "fn=(1) main" >"$out"
-echo "summary: $((70000 + 1000 * count))" >>"$out"
+{
+  echo "events: Ir"
+  echo "fl=a.go"
+  echo "fn=main.main"
+  echo "1 70000"
+  echo "12 $((1000 * count))"
+  echo "fn=runtime.getitab"
+  echo "7 $$"
+  echo "summary: $((70000 + 1000 * count + $$))"
+} >"$out"
 `
 
 func TestCountInstructions(t *testing.T) {
@@ -130,4 +139,28 @@ func TestMemory(t *testing.T) {
 	if _, err := m.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("accepting after the end: %v", err)
 	}
+}
+
+func TestSumCounts(t *testing.T) {
+	for text, want := range map[string]string{
+		"fn=a\n1 5\n2 6\nfn=runtime.getitab\n1 100\nfn=b\n0 7\nsummary: 118\n": "18 <nil>",
+		"fn=a\n1 5\nsummary: 6\n": "0 its lines come to 5, its summary to  6",
+		"fn=a\n1 5\n":             "0 it has no summary",
+		"fn=a\n1 x\nsummary: 0\n": `0 the line "1 x" is no count`,
+	} {
+		sum, err := sumCounts(strings.NewReader(text))
+		if got := fmt.Sprint(sum, " ", err); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
+func FuzzSumCounts(f *testing.F) {
+	f.Add("fn=a\n1 5\nfn=runtime.getitab\n1 100\nsummary: 105\n")
+	f.Add("summary: 0")
+	f.Fuzz(func(t *testing.T, text string) {
+		if sum, err := sumCounts(strings.NewReader(text)); err == nil && sum < 0 {
+			t.Errorf("a sum of %v", sum)
+		}
+	})
 }

@@ -181,54 +181,76 @@ func (x *Experiment) distantSeconds() (total float64) {
 
 // link refuses what a link cannot do, where it was written.
 func (c *compiler) link(e *scenarios.Experiment) {
-	seen := map[string]bool{}
-	problem := func(cell *scenarios.Cell, path, text string) {
-		at, ok := cell.WrittenBy(path)
-		if !ok {
-			at = fmt.Sprintf("experiments[%d].%s", e.Index, path)
-		}
-		if !seen[at+text] {
-			seen[at+text] = true
-			c.problem(at, "%s", text)
-		}
-	}
+	l := linkProblems{c, e, map[string]bool{}}
 	cells := e.Cells()
 	for i := range cells {
-		cell := &cells[i]
-		for _, p := range linkOf(&cell.Link, 0).Problems() {
-			problem(cell, "link."+p.Field, p.Problem)
+		l.asked(&cells[i])
+		if cells[i].Link.Distant() {
+			l.apart(&cells[i])
 		}
-		for _, pop := range cell.Edge.Pops.Named {
-			far := linkOf(&cell.Link, 0)
-			far.RTT = time.Duration(pop.RTT)
-			for _, p := range far.Problems() {
-				if p.Field == "rtt" || p.Field == "jitter" {
-					problem(cell, "edge.pops", pop.Name+": "+p.Problem)
-				}
+	}
+}
+
+// linkProblems reports problems of an experiment's cells, each once.
+type linkProblems struct {
+	c    *compiler
+	e    *scenarios.Experiment
+	seen map[string]bool
+}
+
+func (l linkProblems) report(cell *scenarios.Cell, path, text string) {
+	at, ok := cell.WrittenBy(path)
+	if !ok {
+		at = fmt.Sprintf("experiments[%d].%s", l.e.Index, path)
+	}
+	if !l.seen[at+text] {
+		l.seen[at+text] = true
+		l.c.problem(at, "%s", text)
+	}
+}
+
+// asked is what no link, or not this kind, can do.
+func (l linkProblems) asked(cell *scenarios.Cell) {
+	for _, p := range linkOf(&cell.Link, 0).Problems() {
+		l.report(cell, "link."+p.Field, p.Problem)
+	}
+	for _, pop := range cell.Edge.Pops.Named {
+		far := linkOf(&cell.Link, 0)
+		far.RTT = time.Duration(pop.RTT)
+		for _, p := range far.Problems() {
+			if p.Field == "rtt" || p.Field == "jitter" {
+				l.report(cell, "edge.pops", pop.Name+": "+p.Problem)
 			}
 		}
-		if !cell.Link.Distant() {
-			continue
-		}
-		if len(cell.Edge.Pops.Named) > 0 && cell.Edge.Shield.Enabled {
-			problem(cell, "edge.shield.enabled", "with a shield no point of presence dials the origin, so that none has a distance to it: give a number of edge.pops and a link.rtt, or remove the shield")
-		}
-		if len(cell.Edge.Pops.Named) > 1 && cell.Edge.Protocol == string(pool.H3) {
-			problem(cell, "edge.protocol", "points of presence with distances of their own speak h1 or h2: use one of them, or a number of edge.pops")
-		}
-		if kind, known := wire.KindOf(cell.Link.Kind); known && !kind.Packets && cell.Edge.Protocol == string(pool.H3) {
-			problem(cell, "link.kind", "a "+kind.Name+" link carries no datagrams: h3 needs direct, netstack or tun")
-		}
-		if kind, _ := wire.KindOf(cell.Link.Kind); cell.Origin.Server != builtin && !kind.Servers {
-			server := cell.Origin.Server
-			problem(cell, "origin.server", server+" speaks the kernel's TCP, which a "+cell.Link.Kind+" link has not: use link.kind: tun, or server: builtin")
-		} else if cell.Origin.Server != builtin && len(cell.Edge.Pops.Named) > 1 {
-			problem(cell, "origin.server", cell.Origin.Server+" is at the end of one link, and points of presence with distances of their own have one each: use server: builtin, or a number of edge.pops")
-		}
-		for path, planted := range map[string]float64{"edge.plant.cpu": cell.Edge.Plant.CPU, "origin.plant.cpu": cell.Origin.Plant.CPU} {
-			if planted > 0 {
-				problem(cell, path, "no CPU is read on a link, so that nothing planted could be found: use link.kind: direct")
-			}
+	}
+}
+
+// apart is what edges and origins cannot do over a distance.
+func (l linkProblems) apart(cell *scenarios.Cell) {
+	kind, known := wire.KindOf(cell.Link.Kind)
+	if !known {
+		return // asked has said so
+	}
+	server, pops, h3 := cell.Origin.Server, len(cell.Edge.Pops.Named), cell.Edge.Protocol == string(pool.H3)
+	if pops > 0 && cell.Edge.Shield.Enabled {
+		l.report(cell, "edge.shield.enabled", "with a shield no point of presence dials the origin, so that none has a distance to it: give a number of edge.pops and a link.rtt, or remove the shield")
+	}
+	if pops > 1 && h3 {
+		l.report(cell, "edge.protocol", "points of presence with distances of their own speak h1 or h2: use one of them, or a number of edge.pops")
+	}
+	if !kind.Packets && h3 {
+		l.report(cell, "link.kind", "a "+kind.Name+" link carries no datagrams: h3 needs direct, netstack or tun")
+	}
+	switch {
+	case server == builtin:
+	case !kind.Servers:
+		l.report(cell, "origin.server", server+" speaks the kernel's TCP, which a "+cell.Link.Kind+" link has not: use link.kind: tun, or server: builtin")
+	case pops > 1:
+		l.report(cell, "origin.server", server+" is at the end of one link, and points of presence with distances of their own have one each: use server: builtin, or a number of edge.pops")
+	}
+	for path, planted := range map[string]float64{"edge.plant.cpu": cell.Edge.Plant.CPU, "origin.plant.cpu": cell.Origin.Plant.CPU} {
+		if planted > 0 {
+			l.report(cell, path, "no CPU is read on a link, so that nothing planted could be found: use link.kind: direct")
 		}
 	}
 }

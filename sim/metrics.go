@@ -137,6 +137,7 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 	counts := countMetrics(x, c.merged.Counts, cached)
 	if x.Kind == Requests {
 		predictReuse(c.arm, counts["origin.requests"]/(x.Block*float64(good)), counts)
+		predictRace(c.arm, counts["origin.requests"]/(x.Block*float64(good)), counts)
 		held := cacheHeld(c.arm, c.trials)
 		cacheMetrics(held, counts)
 		if span := time.Duration(c.merged.Counts[countSpan]).Seconds(); span > 0 {
@@ -173,7 +174,8 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 
 // capacityMetric is the median of what the trials' searches came to. Its
 // interval reaches from the lowest rate that was the highest kept to the highest
-// that was not, and is absent where a search tells a lower bound only.
+// that was not, and is absent where a search tells a lower bound only, or ended
+// before its time.
 func capacityMetric(arm *results.Arm) {
 	var kept []float64
 	broken, open := 0.0, false
@@ -185,7 +187,7 @@ func capacityMetric(arm *results.Arm) {
 			kept = append(kept, t.Search.Kept)
 		}
 		broken = max(broken, t.Search.Broken)
-		open = open || t.Search.AtLeast() || t.Search.Kept == 0
+		open = open || t.Search.Outcome != results.SearchFound
 	}
 	if len(kept) == 0 {
 		return

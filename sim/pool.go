@@ -23,7 +23,7 @@ func poolConfig(e *scenarios.Edge) pool.Config {
 		DialTimeout: time.Duration(e.Retry.ConnectTimeout), ResponseTimeout: time.Duration(e.Retry.ResponseTimeout),
 		MaxAge: time.Duration(p.MaxAge), MaxUses: p.MaxUses, Order: pool.Order(p.Order), Prewarm: p.Prewarm,
 		MaxWaiting: p.MaxWaiting, WaitTimeout: time.Duration(p.WaitTimeout),
-		Retry:   pool.Retry{Attempts: p.Retries.Attempts, Connect: p.Retries.Connect},
+		Retry:   pool.Retry{Attempts: p.Retries.Attempts},
 		Circuit: pool.Circuit{Failures: p.Circuit.Failures, Open: time.Duration(p.Circuit.Open)},
 	}
 	switch p.Retries.Methods {
@@ -55,7 +55,6 @@ var poolCounts = map[string]func(*pool.Stats) int64{
 	"pool.race.lost":       func(s *pool.Stats) int64 { return s.RaceLost },
 	"pool.race.unsafe":     func(s *pool.Stats) int64 { return s.Unsafe },
 	"pool.retries.stale":   func(s *pool.Stats) int64 { return s.StaleRetries },
-	"pool.retries.connect": func(s *pool.Stats) int64 { return s.ConnectRetries },
 	"pool.wait.count":      func(s *pool.Stats) int64 { return s.Waits },
 	"pool.wait.shared":     func(s *pool.Stats) int64 { return s.Shared },
 	"pool.wait.refused":    func(s *pool.Stats) int64 { return s.WaitsRefused },
@@ -89,6 +88,7 @@ func poolMetrics(m map[string]float64, counts map[string]int64) {
 			m[name] = float64(counts[name])
 		}
 	}
+	m[countConnectRetries] = float64(counts[countConnectRetries])
 	if ended := counts[countPoolEnded]; ended > 0 {
 		m["pool.uses.mean"] = float64(counts[countPoolUses]) / float64(ended)
 	}

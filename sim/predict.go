@@ -32,6 +32,19 @@ func predictReuse(a *Arm, rate float64, m map[string]float64) {
 	}
 }
 
+// predictRace adds how many origin pulls lose the race against an origin that
+// closes idle connections: see edge.Race. There is no figure where the distance
+// is not known, or a pool has more than one connection to share its pulls over.
+func predictRace(a *Arm, rate float64, m map[string]float64) {
+	e, s := &a.Settings.Edge, &a.Settings
+	race := edge.Race{Origin: time.Duration(s.Origin.IdleTimeout), Edge: time.Duration(e.Pool.IdleTimeout), RTT: time.Duration(s.Link.RTT)}
+	known := s.Link.Distant() && len(e.Pops.Named) == 0 && s.Workload.Arrivals.Model == "poisson" && e.Protocol == string(pool.H1)
+	worn := e.Pool.MaxAge > 0 || e.Pool.MaxUses > 0 || !e.Pool.Reuse || e.Pool.MaxConnections != 1
+	if known && !worn && race.Origin > 0 && rate > 0 {
+		m["pool.race.predicted"] = m["origin.requests"] * race.PredictLost(rate, poolShares(a))
+	}
+}
+
 // poolShares returns the share of all origin pulls that each pool gets.
 func poolShares(a *Arm) []float64 {
 	e := &a.Settings.Edge

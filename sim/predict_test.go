@@ -62,3 +62,40 @@ func TestNothingIsPredictedBeyondTheory(t *testing.T) {
 		}
 	}
 }
+
+// TestRaceIsPredicted where the distance is known and a pool has one
+// connection, and nowhere else.
+func TestRaceIsPredicted(t *testing.T) {
+	lost := func(from, to float64) float64 { return 1000 * (math.Exp(-2*from) - math.Exp(-2*to)) } // λ of each pool is 2 a second
+	for name, c := range map[string]struct {
+		change func(*scenarios.Settings)
+		want   float64 // NaN: no prediction
+	}{
+		"patient":        {nil, lost(0.46, 0.5)},
+		"for ever":       {func(s *scenarios.Settings) { s.Edge.Pool.IdleTimeout = 0 }, lost(0.46, 0.5)},
+		"nearly":         {func(s *scenarios.Settings) { s.Edge.Pool.IdleTimeout = scenarios.Duration(480 * time.Millisecond) }, lost(0.46, 0.48)},
+		"remedy":         {func(s *scenarios.Settings) { s.Edge.Pool.IdleTimeout = scenarios.Duration(460 * time.Millisecond) }, 0},
+		"farther than T": {func(s *scenarios.Settings) { s.Link.RTT = scenarios.Duration(time.Second) }, lost(0, 0.5)},
+		"loopback":       {func(s *scenarios.Settings) { s.Link = scenarios.Link{Kind: "direct"} }, math.NaN()},
+		"many":           {func(s *scenarios.Settings) { s.Edge.Pool.MaxConnections = 2 }, math.NaN()},
+		"closed":         {func(s *scenarios.Settings) { s.Workload.Arrivals.Model = "closed" }, math.NaN()},
+		"patient origin": {func(s *scenarios.Settings) { s.Origin.IdleTimeout = 0 }, math.NaN()},
+		"h2":             {func(s *scenarios.Settings) { s.Edge.Protocol = "h2" }, math.NaN()},
+		"old":            {func(s *scenarios.Settings) { s.Edge.Pool.MaxAge = 1e9 }, math.NaN()},
+	} {
+		a := poissonArm(func(s *scenarios.Settings) {
+			s.Origin.IdleTimeout, s.Edge.Pool.IdleTimeout = scenarios.Duration(500*time.Millisecond), scenarios.Duration(time.Minute)
+			s.Link = scenarios.Link{Kind: "netstack", RTT: scenarios.Duration(40 * time.Millisecond)}
+			s.Edge.Pops.Count, s.Edge.Pool.MaxConnections = 100, 1
+			if c.change != nil {
+				c.change(s)
+			}
+		})
+		m := map[string]float64{"origin.requests": 1000}
+		predictRace(a, 200, m)
+		got, have := m["pool.race.predicted"]
+		if have == math.IsNaN(c.want) || have && math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%s: %v, %v, want %v", name, have, got, c.want)
+		}
+	}
+}

@@ -149,6 +149,18 @@ func (p *process) stop() error {
 	}
 }
 
+// leave tells the worker to end and waits for it as long as the context does:
+// for what it writes at its end. stop would kill it before.
+func (p *process) leave(ctx context.Context) error {
+	_ = p.in.Close()
+	select {
+	case <-p.exited:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%s did not end: %w", p.name, context.Cause(ctx))
+	}
+}
+
 // tail keeps the last of what a worker printed.
 type tail struct {
 	mu   sync.Mutex

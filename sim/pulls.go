@@ -166,6 +166,9 @@ func (r *pullRecorder) record(p pulled) {
 	r.atPop(b, p, failure)
 	outcome(b, p.reply.Outcome)
 	for i := range p.reply.Earlier {
+		if p.reply.Earlier[i].Failed == pool.StageTCP {
+			b.Add(countConnectRetries, 1)
+		}
 		r.exchange(b, &p.reply.Earlier[i], 0)
 	}
 	if p.reply.Exchange != nil {
@@ -336,6 +339,7 @@ const (
 	countRequests         = "requests"
 	countFailed           = "requests.failed"
 	countBadGateway       = "requests.502"
+	countConnectRetries   = "pool.retries.connect"
 	countDropped          = "requests.dropped"
 	countUnsent           = "requests.unsent"
 	countHit              = "cache.hit"

@@ -28,21 +28,27 @@ func TestRecorderCountsWhatWasSent(t *testing.T) {
 	r.record(answered(pool.StageHTTP, broken))
 	r.record(answered(pool.StageTCP, broken))
 	r.record(answered(pool.StageWait, broken))
+	again := answered(pool.StageNone, nil)
+	again.reply.Earlier = []pool.Exchange{{Failed: pool.StageTCP}, {Failed: pool.StageTCP}, {Failed: pool.StageTLS}}
+	r.record(again)
+	bad := answered(pool.StageHTTP, broken)
+	bad.reply.Status = 502
+	r.record(bad)
 	r.dropped(time.Now())
 	r.dropped(time.Now())
 	counts := r.results.Summary().Counts
 	for name, want := range map[string]int64{
-		countRequests: 4, countFailed: 3, countDropped: 2, countOrigin: 2, countReused: 1,
+		countRequests: 6, countFailed: 4, countDropped: 2, countOrigin: 4, countReused: 2, countConnectRetries: 2, countBadGateway: 1,
 	} {
 		if counts[name] != want {
 			t.Errorf("%s is %d, want %d", name, counts[name], want)
 		}
 	}
-	if done, err := r.end(); err != nil || done.Count != 4 || done.Failed != 3 || done.Error != "broken" {
+	if done, err := r.end(); err != nil || done.Count != 6 || done.Failed != 4 || done.Error != "broken" {
 		t.Errorf("the block ended with %+v, %v", done, err)
 	}
 	m := countMetrics(&Experiment{Kind: Requests}, counts, false)
-	if m["origin.offload"] != 0.5 || m["reuse.ratio"] != 0.5 || m["requests.dropped"] != 2 {
+	if m["origin.offload"] != 1-m["origin.requests"]/6 || m["reuse.ratio"] != 0.5 || m["requests.dropped"] != 2 {
 		t.Errorf("metrics %v", m)
 	}
 }

@@ -159,8 +159,10 @@ func TestKeepAliveRaceByTheory(t *testing.T) {
 			}
 		}
 		p := l.stop(t).Pool
-		t0, r := 5.0, raceRTT.Seconds()
-		predicted := requests * (math.Exp(-rate*(t0-r)) - math.Exp(-rate*t0))
+		predicted := requests * edge.Race{Origin: 5 * time.Second, Edge: time.Minute, RTT: raceRTT}.PredictLost(rate, []float64{1})
+		if want := requests * (math.Exp(-rate*4.98) - math.Exp(-rate*5)); math.Abs(predicted-want) > 1e-9 {
+			t.Errorf("%v predicted, want %v", predicted, want)
+		}
 		if p.RaceLost != failed || p.Unsafe != failed || p.StaleRetries != 0 {
 			t.Errorf("%d viewers were told 502: %+v", failed, p)
 		}

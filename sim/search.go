@@ -88,8 +88,7 @@ func (s *search) following() float64 {
 	return math.Sqrt(s.kept * s.broken)
 }
 
-// steps is how many a search takes on a server of that capacity without noise:
-// what planned seconds go by.
+// steps is how many a search takes on a server of that capacity without noise.
 func (s *search) steps(capacity float64) (n int) {
 	for {
 		rate, more := s.next()
@@ -105,11 +104,15 @@ func (s *search) steps(capacity float64) (n int) {
 	}
 }
 
-// searchSeconds is what the search of one arm takes, for the planned seconds
-// only: of a capacity half way between the two ends.
+// foreseen is how many steps a search is planned with: those to a capacity half
+// way between its two ends.
+func foreseen(f scenarios.Find) int {
+	return newSearch(f).steps(math.Sqrt(float64(f.From) * float64(f.To)))
+}
+
+// searchSeconds is what the search of one arm is planned to take.
 func searchSeconds(f scenarios.Find, warmup float64) float64 {
-	middle := math.Sqrt(float64(f.From) * float64(f.To))
-	return float64(newSearch(f).steps(middle)) * (warmup + time.Duration(f.Step).Seconds())
+	return float64(foreseen(f)) * (warmup + time.Duration(f.Step).Seconds())
 }
 
 // told is the outcome as a sentence. last is why the last step was not kept.

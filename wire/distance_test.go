@@ -104,11 +104,11 @@ func TestDistance(t *testing.T) {
 			for _, d := range distanceRows() {
 				cells := make([]distanceCell, len(paths))
 				// A busy machine is late, not wrong: it gets another chance.
-				for range 3 {
+				for range chances() {
 					for i, p := range paths {
 						cells[i] = measureDistance(t, p, d, r.samples)
 					}
-					if d.judge(cells, r.exact) == nil {
+					if believed(cells) || *evidence == "" && d.judge(cells, r.exact) == nil {
 						break
 					}
 				}
@@ -123,6 +123,12 @@ func TestDistance(t *testing.T) {
 			}
 		})
 	}
+}
+
+// believed reports whether no link was late: what the cells hold is no part of
+// that.
+func believed(cells []distanceCell) bool {
+	return !slices.ContainsFunc(cells, func(c distanceCell) bool { return !c.trust.Valid })
 }
 
 // titles begins the table.

@@ -26,6 +26,14 @@ func testify(t *testing.T, name, format string, args ...any) {
 	}
 }
 
+// chances is how often a busy machine is measured before it is given up.
+func chances() int {
+	if *evidence != "" {
+		return 15
+	}
+	return 3
+}
+
 // unjudged skips a test of a link that cannot be believed, as long as nobody
 // wants evidence.
 func unjudged(t *testing.T, trust Trust) {

@@ -52,8 +52,11 @@ func TestNetstackEdges(t *testing.T) {
 	close(queue)
 	dialing.Wait()
 	took := time.Since(start)
+	if t.Failed() {
+		_ = l.Close() // who did not connect will not be accepted
+	}
 	accepting.Wait()
-	if err := l.Close(); err != nil {
+	if err := l.Close(); err != nil && !t.Failed() {
 		t.Error(err)
 	}
 	if len(seen) != edges {

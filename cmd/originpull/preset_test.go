@@ -2,12 +2,19 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/originpull/originpull/edge"
 	"github.com/originpull/originpull/scenarios"
 	"github.com/originpull/originpull/sim"
 )
+
+// oursAlone are the settings of a pool that are no CDN's.
+var oursAlone = map[string]bool{
+	"edge.pool.reuse": true, "edge.pool.kind": true, "edge.pool.maxIdle": true,
+	"edge.pool.circuit.open": true, // means nothing without failures
+}
 
 // TestPresetsFitTheDocument: every path is a setting and every value one that
 // the setting takes.
@@ -20,6 +27,11 @@ func TestPresetsFitTheDocument(t *testing.T) {
 				t.Errorf("%s: %s is no setting", p.Name, f.Path)
 			case !takesValue && f.Value != "":
 				t.Errorf("%s: %s does not take %q", p.Name, f.Path, f.Value)
+			}
+		}
+		for _, path := range scenarios.Paths(false) {
+			if _, ok := p.Fact(path); !ok && strings.HasPrefix(path, "edge.pool.") && !oursAlone[path] {
+				t.Errorf("%s is silent on %s: write its value, or unknown", p.Name, path)
 			}
 		}
 		for _, path := range scenarios.Dependences() {

@@ -119,7 +119,7 @@ func (c Config) validateKind() error {
 		{"connections made beforehand", c.Prewarm != 0},
 		{"a maximum of waiting requests", c.MaxWaiting != 0},
 		{"a wait timeout", c.WaitTimeout != 0},
-		{"retry rules of its own", c.Retry.Attempts != 0 || c.Retry.Methods != nil || c.Retry.Connect},
+		{"retry rules of its own", c.Retry.Attempts != 0 || c.Retry.Methods != nil},
 		{"a circuit", c.Circuit.Failures != 0},
 	} {
 		if refused.set {

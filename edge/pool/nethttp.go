@@ -90,7 +90,7 @@ func (n *netHTTP) dial(ctx context.Context, t *Target) (net.Conn, error) {
 // several goroutines, one after another.
 type pull struct {
 	lane *netHTTP
-	x    *Exchange
+	x    Exchange
 	end  context.CancelCauseFunc // of the request
 
 	mu       sync.Mutex
@@ -176,7 +176,7 @@ func (n *netHTTP) do(ctx context.Context, req *Request, resp *Response, x *Excha
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(p.ctx, func() { cancel(ErrClosed) })()
-	u := &pull{lane: n, x: x, end: cancel}
+	u := &pull{lane: n, x: *x, end: cancel} // a copy: the pool's own pulls keep theirs on the stack
 	request := req.standard(httptrace.WithClientTrace(ctx, u.hooks()))
 	request.URL.Scheme = n.scheme
 	if request.URL.Opaque = req.Path; strings.HasPrefix(req.Path, "//") || req.Path == "*" {
@@ -191,6 +191,7 @@ func (n *netHTTP) do(ctx context.Context, req *Request, resp *Response, x *Excha
 		err = context.Cause(ctx)
 	}
 	u.settle(req, err)
+	*x = u.x
 	return err
 }
 
@@ -209,7 +210,7 @@ func (u *pull) settle(req *Request, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.over = true
-	x, c := u.x, u.conn
+	x, c := &u.x, u.conn
 	if u.deadline != nil {
 		u.deadline.Stop()
 	}

@@ -211,6 +211,8 @@ func TestNetHTTPFailures(t *testing.T) {
 		nowhere.Protocol = H2
 		x, err = p.Do(t.Context(), nowhere, get, &resp)
 		failed(t, x, err, StageWait)
+		_, x, err = p.Open(t.Context(), plain(network), get)
+		failed(t, x, err, StageWait)
 		if err := p.Close(); err != nil {
 			t.Error(err)
 		}

@@ -85,12 +85,8 @@ func (l *lane) answer(ctx context.Context, t *Target, req *Request, x *Exchange)
 	for attempt := 1; ; attempt++ {
 		last := attempt >= p.cfg.Retry.Attempts
 		c, err := l.take(ctx, t, x, place)
-		place = false
 		if err != nil {
-			if last || x.Failed != StageTCP || !p.reconnect(ctx, x) {
-				return nil, err
-			}
-			continue
+			return nil, err
 		}
 		o := &opening{ctx: ctx, conn: c, req: req, x: x, last: last || req.Content != nil}
 		answer, retry, err := o.begin()

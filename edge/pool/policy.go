@@ -29,9 +29,6 @@ type Retry struct {
 	// What the origin says it has not looked at may be sent again whatever its
 	// method.
 	Methods []string
-	// Connect has a failed TCP connect tried again, whatever the method:
-	// nothing had been sent.
-	Connect bool
 }
 
 // Idempotent are the methods that may be sent twice (RFC 9110, section 9.2.2).

@@ -340,35 +340,6 @@ func (u *unreliable) Dial(ctx context.Context, source netip.Addr, to netip.AddrP
 	return u.Network.Dial(ctx, source, to)
 }
 
-// TestConnectRetries: a connect that failed may be made again for any method.
-func TestConnectRetries(t *testing.T) {
-	for _, test := range []struct {
-		retry        Retry
-		fails, dials int
-		ok           bool
-	}{
-		{Retry{}, 1, 1, false},
-		{Retry{Connect: true}, 1, 2, true},
-		{Retry{Connect: true}, 2, 2, false},
-		{Retry{Connect: true, Attempts: 4}, 3, 4, true},
-		{Retry{Connect: true, Attempts: 1}, 1, 1, false},
-	} {
-		overEach(t, func(t *testing.T, o *standardOrigin, target *Target) {
-			network := &unreliable{Network: target.Dialer.Network, fails: test.fails}
-			target.Dialer.Network = network
-			p := newPool(t, Config{Reuse: true, Retry: test.retry})
-			var resp Response
-			x, err := p.Do(t.Context(), target, &Request{Method: "POST", Host: originName, Path: "/"}, &resp)
-			if (err == nil) != test.ok || x.Retried != (test.dials > 1) || err != nil && x.Failed != StageTCP {
-				t.Errorf("%+v: exchange %+v: %v", test, x, err)
-			}
-			if s := o.stop(t, p); s.Dials != int64(test.dials) || s.ConnectRetries != int64(test.dials-1) || network.dials != test.dials {
-				t.Errorf("%+v: stats %+v", test, s)
-			}
-		})
-	}
-}
-
 // TestRetryPolicy: which method is sent again after a lost race.
 func TestRetryPolicy(t *testing.T) {
 	for _, test := range []struct {

@@ -122,12 +122,8 @@ func (p *Pool) doAlone(ctx context.Context, l *lane, t *Target, req *Request, re
 		if c == nil {
 			c, err = l.dial(ctx, t, x)
 		}
-		place = false
 		if err != nil {
-			if last || !p.reconnect(ctx, x) {
-				return err
-			}
-			continue
+			return err
 		}
 		retry, err := p.exchange(ctx, c, req, resp, x, last)
 		if !retry {
@@ -148,19 +144,6 @@ func (p *Pool) resent(x *Exchange) {
 	defer p.mu.Unlock()
 	p.stats.StaleRetries++
 	x.Retried, x.Failed = true, StageNone
-}
-
-// reconnect says whether a dial that failed is to be made once more, and
-// counts it.
-func (p *Pool) reconnect(ctx context.Context, x *Exchange) bool {
-	if x.Failed != StageTCP || !p.cfg.Retry.Connect || ctx.Err() != nil || p.ctx.Err() != nil {
-		return false
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.stats.ConnectRetries++
-	x.Retried, x.Failed = true, StageNone
-	return true
 }
 
 // enter finds the lane of t and announces a call to Close.

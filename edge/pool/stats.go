@@ -26,7 +26,6 @@ type Stats struct {
 	WaitsRefused      int64            // requests that failed because Config.MaxWaiting others waited
 	WaitTimeouts      int64            // requests that failed after Config.WaitTimeout
 	Prewarmed         int64            // of Connects: by Prewarm
-	ConnectRetries    int64            // dials made once more because TCP connect had failed
 	RaceNoticed       int64            // idle connections that the origin had closed, or written to, noticed before a request was sent
 	RaceLost          int64            // reused connections that turned out to be closed at the first read
 	Unsafe            int64            // of RaceLost: not to be sent again, so that the viewer gets an error (502)

@@ -14,10 +14,7 @@ func (p *Pool) doShared(ctx context.Context, l *lane, t *Target, req *Request, r
 		last := attempt >= p.cfg.Retry.Attempts
 		c, err := l.join(ctx, t, x)
 		if err != nil {
-			if last || !p.reconnect(ctx, x) {
-				return err
-			}
-			continue
+			return err
 		}
 		retry, err := p.exchangeShared(ctx, c, req, resp, x, last)
 		if !retry {

@@ -139,7 +139,8 @@ func counterpart(r *results.Result, arms []*results.Arm) string {
 	server := labels(arms, results.LabelServer)
 	if server == "" {
 		for _, b := range r.Bypass {
-			if b.Server != "" && !strings.Contains(server, b.Server) {
+			// Attempts on the edge meet no server.
+			if b.Server != "" && b.Server != "edge" && !strings.Contains(server, b.Server) {
 				server = strings.TrimPrefix(server+" and "+b.Server, " and ")
 			}
 		}

@@ -68,6 +68,10 @@ type Attempt struct {
 	// Path is how the deciding request reaches the origin.
 	Path origin.Path
 
+	// Protocols are what the attempt is made over, in turn; none: HTTP/1.1, or
+	// HTTP/3 where Path is on UDP.
+	Protocols []string
+
 	// Unasked: the deciding handshake is made under a name for which the
 	// origin asks for no certificate, so that a refusal comes after it.
 	Unasked bool
@@ -176,14 +180,15 @@ func (a Attempt) gain() Verdict {
 	}
 }
 
-// unmet says why the attempt cannot be made with this TLS version, or "".
-func (a Attempt) unmet(version string) string {
+// unmet says why the attempt cannot be made over this protocol with this TLS
+// version, or "".
+func (a Attempt) unmet(protocol, version string) string {
 	switch {
 	case a.Unbuilt != "":
 		return a.Unbuilt
 	case a.NoTLS12 != "" && version == "1.2":
 		return a.NoTLS12
-	case a.overQUIC() && version == "1.2":
+	case protocol == overH3 && version == "1.2":
 		return "QUIC has no TLS 1.2"
 	}
 	return ""

@@ -109,17 +109,20 @@ func TestRegisterTwicePanics(t *testing.T) {
 func TestUnmet(t *testing.T) {
 	udp := origin.Path{Port: origin.UDP}
 	for _, test := range []struct {
-		attempt       Attempt
-		version, want string
+		attempt                 Attempt
+		protocol, version, want string
 	}{
-		{Attempt{}, "1.2", ""},
-		{Attempt{}, "1.3", ""},
-		{Attempt{Path: udp}, "1.2", "QUIC has no TLS 1.2"},
-		{Attempt{Path: udp}, "1.3", ""},
-		{Attempt{Unbuilt: "no moon"}, "1.3", "no moon"},
+		{Attempt{}, "h1", "1.2", ""},
+		{Attempt{}, "h2", "1.3", ""},
+		{Attempt{}, "h3", "1.2", "QUIC has no TLS 1.2"},
+		{Attempt{Path: udp}, "h3", "1.2", "QUIC has no TLS 1.2"},
+		{Attempt{Path: udp}, "h3", "1.3", ""},
+		{Attempt{Unbuilt: "no moon"}, "h1", "1.3", "no moon"},
+		{Attempt{NoTLS12: "no updates"}, "h1", "1.2", "no updates"},
+		{Attempt{NoTLS12: "no updates"}, "h1", "1.3", ""},
 	} {
-		if got := test.attempt.unmet(test.version); got != test.want {
-			t.Errorf("%+v with %s: %q, want %q", test.attempt, test.version, got, test.want)
+		if got := test.attempt.unmet(test.protocol, test.version); got != test.want {
+			t.Errorf("%+v over %s with %s: %q, want %q", test.attempt, test.protocol, test.version, got, test.want)
 		}
 	}
 }

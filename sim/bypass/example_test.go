@@ -8,7 +8,7 @@ import (
 
 // What should come of a case is known before anything runs.
 func Example() {
-	rows, err := bypass.Rows(bypass.Plan{Cases: []string{"A05", "D09"}, TLS: []string{"1.3"}})
+	rows, err := bypass.Rows(bypass.Plan{Cases: []string{"A05", "D09"}, TLS: []string{"1.3"}, Protocols: []string{"h1"}})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -11,6 +11,7 @@ func init() {
 	register(
 		Attempt{
 			ID:         "A01",
+			Protocols:  everyProtocol,
 			Title:      "direct request to the origin's address",
 			Family:     Reachability,
 			Capability: KnowsAddress,
@@ -28,6 +29,7 @@ func init() {
 		},
 		Attempt{
 			ID:         "A02",
+			Protocols:  everyProtocol,
 			Title:      "forwarding headers that claim the edge's address",
 			Family:     Reachability,
 			Capability: KnowsAddress,
@@ -59,6 +61,7 @@ func init() {
 		},
 		Attempt{
 			ID:         "A05",
+			Protocols:  everyProtocol,
 			Title:      "another tenant's edge pulls with its own credentials",
 			Family:     Reachability,
 			Capability: OtherTenant,

@@ -83,7 +83,8 @@ func init() {
 			"datagrams with a forged source address need raw sockets, and with them root"),
 		Attempt{
 			ID: "A15", Title: "a path that looks like a health check",
-			Family: Reachability, Capability: KnowsAddress, Class: Safe,
+			Protocols: everyProtocol,
+			Family:    Reachability, Capability: KnowsAddress, Class: Safe,
 			Reference: "Cloudflare, ACME path disclosure (January 2026); APISIX skip_mtls_uri_regex",
 			Steps:     []string{"request an object whose name contains that of a health check, and show nothing"},
 			Holds:     origin.Authority,

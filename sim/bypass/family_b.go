@@ -11,6 +11,7 @@ func init() {
 	register(
 		Attempt{
 			ID:         "B01",
+			Protocols:  everyProtocol,
 			Title:      "secret header absent or empty",
 			Family:     SharedSecret,
 			Capability: KnowsAddress,
@@ -23,6 +24,7 @@ func init() {
 		},
 		Attempt{
 			ID:         "B03",
+			Protocols:  everyProtocol,
 			Title:      "replay of a leaked current secret",
 			Family:     SharedSecret,
 			Capability: LeakedSecret,
@@ -52,6 +54,7 @@ func init() {
 		},
 		Attempt{
 			ID:         "B06",
+			Protocols:  everyProtocol,
 			Title:      "the right secret among wrong ones",
 			Family:     SharedSecret,
 			Capability: LeakedSecret,

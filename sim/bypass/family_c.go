@@ -12,6 +12,7 @@ func init() {
 	register(
 		Attempt{
 			ID:         "C01",
+			Protocols:  everyProtocol,
 			Title:      "no client certificate",
 			Family:     Certificate,
 			Capability: KnowsAddress,
@@ -36,6 +37,7 @@ func init() {
 		},
 		Attempt{
 			ID:         "C03",
+			Protocols:  everyProtocol,
 			Title:      "client certificate of another authority",
 			Family:     Certificate,
 			Capability: KnowsAddress,
@@ -63,6 +65,7 @@ func init() {
 		},
 		Attempt{
 			ID:         "C05",
+			Protocols:  everyProtocol,
 			Title:      "expired client certificate",
 			Family:     Certificate,
 			Capability: OtherCertificate,
@@ -87,6 +90,7 @@ func init() {
 		},
 		Attempt{
 			ID:         "C09",
+			Protocols:  everyProtocol,
 			Title:      "another name's certificate of the same authority",
 			Family:     Certificate,
 			Capability: OtherCertificate,
@@ -99,6 +103,7 @@ func init() {
 		},
 		Attempt{
 			ID:         "C11",
+			Protocols:  everyProtocol,
 			Title:      "revoked client certificate",
 			Family:     Certificate,
 			Capability: StolenKey,

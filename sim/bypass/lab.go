@@ -64,6 +64,7 @@ type Lab struct {
 	Material *Material
 
 	overQUIC bool   // legitimate pulls too
+	overH2   bool   // likewise
 	server   string // a real one; "" = the built-in origin
 	shared   bool   // the edge shows the CDN's certificate, as every customer's does
 	origin   Origin
@@ -169,12 +170,16 @@ func (l *Lab) listening(ctx context.Context) bool {
 func (l *Lab) edgeConfig() edge.Config {
 	base := l.Material.trusting.Clone()
 	base.Certificates = append(base.Certificates, l.Material.clients[edgeCertificate])
+	var protocol pool.Protocol
+	if l.overH2 {
+		protocol = pool.H2
+	}
 	return edge.Config{
 		Behaviour: edge.Behaviour{ContinueWithoutClientCertificate: true}, // origins with a mistake may not ask
 		Pool:      pool.Config{DialTimeout: l.patience, HandshakeTimeout: l.patience, ResponseTimeout: l.patience},
 		Target: pool.Target{
 			Address: l.Target, ServerName: Host, Identity: edgeCertificate,
-			TLS:    l.Profile.Client(base),
+			TLS: l.Profile.Client(base), Protocol: protocol,
 			Dialer: wire.Dialer{Source: edgeAddress, Timeout: l.patience},
 		},
 		Host:   Host,

@@ -66,7 +66,7 @@ func legVerdict(err error) Verdict {
 func newRow(p Planned) Row {
 	return Row{
 		Case: p.Case, Title: p.Title, Server: cmp.Or(p.Server, Builtin), Strategy: p.Strategy, Mistake: p.Mistake, TLS: p.TLS,
-		Protocol: p.protocol(), Predicted: p.Predicted, Measured: NotRun, Skipped: p.Skipped,
+		Protocol: p.Protocol, Predicted: p.Predicted, Measured: NotRun, Skipped: p.Skipped,
 	}
 }
 

@@ -16,6 +16,7 @@ type Plan struct {
 	Strategies []string `json:"strategies,omitempty"` // of Strategies; none: allowlist, header and mtls
 	TLS        []string `json:"tls,omitempty"`        // "1.2", "1.3"; none: both
 	Servers    []string `json:"servers,omitempty"`    // of Servers; none: the built-in origin
+	Protocols  []string `json:"protocols,omitempty"`  // h1, h2, h3; none: all that a case is made over
 
 	// Find looks for a real server; nil: with origin.Driver.Find.
 	Find func(origin.Driver) (origin.Installed, error) `json:"-"`
@@ -30,6 +31,7 @@ type Planned struct {
 	Strategy  string       `json:"strategy"`
 	Mistake   string       `json:"mistake"` // "" = the correct policy
 	TLS       string       `json:"tls"`
+	Protocol  string       `json:"protocol"` // h1, h2 or h3
 	Predicted Verdict      `json:"predicted"`
 	Stage     wire.Stage   `json:"stage,omitempty"`   // where the refusal is expected
 	Missing   origin.Proof `json:"missing"`           // required and not held; none when bypassed
@@ -97,13 +99,18 @@ func (p Plan) rows(a Attempt, strategy string) ([]Planned, error) {
 		controls = []string{noneAlone}
 	}
 	var rows []Planned
-	for _, mistake := range append([]string{""}, controls...) {
-		for _, version := range p.TLS {
-			row, err := predict(a, v, mistake, version)
-			if err != nil {
-				return nil, err
+	for _, protocol := range p.protocols(a, v) {
+		for _, mistake := range append([]string{""}, controls...) {
+			for _, version := range p.TLS {
+				if protocol == overH3 && version == "1.2" && !a.overQUIC() {
+					continue // QUIC has no TLS 1.2
+				}
+				row := Planned{Case: a.ID, Title: a.Title, Strategy: v.name, Mistake: mistake, TLS: version, Protocol: protocol}
+				if row, err = predict(row, a, v); err != nil {
+					return nil, err
+				}
+				rows = append(rows, row)
 			}
-			rows = append(rows, row)
 		}
 	}
 	return rows, nil
@@ -119,7 +126,7 @@ func (p Plan) edgeRows(a Attempt) []Planned {
 	var rows []Planned
 	for _, fault := range faults {
 		for _, version := range p.TLS {
-			row := Planned{Case: a.ID, Title: a.Title, Strategy: EdgeStrategy, Mistake: fault, TLS: version, Predicted: a.gain()}
+			row := Planned{Case: a.ID, Title: a.Title, Strategy: EdgeStrategy, Mistake: fault, TLS: version, Protocol: overH1, Predicted: a.gain()}
 			if fault == "" && !a.OpenByDesign && !a.Legitimate {
 				row.Predicted, row.Stage = Blocked, wire.StageTLS
 			}
@@ -138,9 +145,9 @@ func (a Attempt) concerns(v variant) bool {
 }
 
 // predict holds what the attempt can prove against what the policy asks.
-func predict(a Attempt, v variant, mistake, version string) (Planned, error) {
-	row := Planned{Case: a.ID, Title: a.Title, Strategy: v.name, Mistake: mistake, TLS: version}
-	row.Skipped = a.unmet(version)
+func predict(row Planned, a Attempt, v variant) (Planned, error) {
+	mistake := row.Mistake
+	row.Skipped = a.unmet(row.Protocol, row.TLS)
 	if row.Skipped == "" && a.SecondLeaf && v.pin == origin.PinLeaf {
 		row.Skipped = "it begins with another certificate in the edge's name, and here one certificate is pinned"
 	}
@@ -155,7 +162,7 @@ func predict(a Attempt, v variant, mistake, version string) (Planned, error) {
 	if err != nil {
 		return row, fmt.Errorf("predicting %s against %s: %w", a.ID, v.name, err)
 	}
-	row.Missing = p.Requires(a.Path).Without(v.holds(a))
+	row.Missing = p.Requires(a.path(row.Protocol)).Without(v.holds(a))
 	if known, ok := origin.MistakeNamed(mistake); ok {
 		row.Missing |= known.Locks
 	}
@@ -196,6 +203,7 @@ func (p Plan) validate() error {
 		check("strategy", p.Strategies, Strategies()),
 		check("TLS version", p.TLS, knownTLS),
 		check("server", p.Servers, Servers()),
+		check("protocol", p.Protocols, everyProtocol),
 	)
 }
 

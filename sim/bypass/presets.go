@@ -28,7 +28,7 @@ func (p Plan) presetRows(a Attempt) []Planned {
 	var rows []Planned
 	for _, preset := range edge.Presets() {
 		for _, version := range p.TLS {
-			row := Planned{Case: a.ID, Title: a.Title, Server: EdgeServer, Strategy: preset.Name, TLS: version, Predicted: a.gain()}
+			row := Planned{Case: a.ID, Title: a.Title, Server: EdgeServer, Strategy: preset.Name, TLS: version, Protocol: overH1, Predicted: a.gain()}
 			open, fact, known := opens(&preset, a)
 			switch {
 			case !known:

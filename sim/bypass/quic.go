@@ -1,6 +1,7 @@
 package bypass
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ func (l *Lab) requestQUIC(ctx context.Context, conn *wire.QUIC, step Step, t Try
 	if host == "" {
 		host = Host
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+protectedPath, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+cmp.Or(t.Request, protectedPath), nil)
 	if err != nil {
 		return step, err
 	}

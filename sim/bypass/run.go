@@ -35,14 +35,6 @@ type Row struct {
 	Price     *Price     `json:"price,omitempty"` // of an attempt of family F
 }
 
-// protocol is what the attempt and its legs speak.
-func (p Planned) protocol() string {
-	if registry[p.Case].overQUIC() {
-		return "h3"
-	}
-	return "h1"
-}
-
 // Runner makes a plan's attempts.
 type Runner struct {
 	Start    Starter               // required
@@ -222,10 +214,10 @@ func (s *series) lab(o Origin, p origin.Policy, i, n int) bench {
 			Target:   o.Address(),
 			Attacker: attackerAddress(n),
 			Material: s.runner.Material,
-			overQUIC: registry[planned.Case].overQUIC(),
-			server:   planned.Server,
-			shared:   strings.Contains(planned.Strategy, "shared"),
-			origin:   o, pristine: p, secret: currentSecret, patience: s.runner.Patience,
+			overQUIC: planned.Protocol == overH3, overH2: planned.Protocol == overH2,
+			server: planned.Server,
+			shared: strings.Contains(planned.Strategy, "shared"),
+			origin: o, pristine: p, secret: currentSecret, patience: s.runner.Patience,
 			floods: s.runner.Floods.complete(),
 		},
 	}

@@ -15,14 +15,14 @@ import (
 	"github.com/originpull/originpull/pki"
 )
 
-var one = Plan{Cases: []string{"A01"}, Strategies: []string{"mtls"}, TLS: []string{"1.3"}}
+var one = Plan{Cases: []string{"A01"}, Strategies: []string{"mtls"}, TLS: []string{"1.3"}, Protocols: []string{overH1}}
 
 func TestRunTellsProgress(t *testing.T) {
 	needsLoopbackNet(t)
 	var seen []string
 	s := newStarter(t, nil)
 	runner := Runner{Start: s.start, Material: material, Progress: func(done, total int) { seen = append(seen, fmt.Sprint(done, total)) }}
-	rows, err := runner.Run(t.Context(), Plan{Cases: []string{"A01", "A13"}, Strategies: []string{"mtls"}, TLS: []string{"1.3"}})
+	rows, err := runner.Run(t.Context(), Plan{Cases: []string{"C02", "A13"}, Strategies: []string{"mtls"}, TLS: []string{"1.3"}})
 	if err != nil || len(rows) != 4 {
 		t.Fatalf("%d rows, %v", len(rows), err)
 	}
@@ -180,7 +180,7 @@ func TestNotOK(t *testing.T) {
 func TestRunStopsAtAPolicyItCannotRestore(t *testing.T) {
 	needsLoopbackNet(t)
 	start := wrapped(newStarter(t, nil), func(o Origin) Origin { return &stuck{Origin: o} })
-	rows, err := Runner{Start: start, Material: material}.Run(t.Context(), Plan{Cases: []string{"A01", "C11", "D13"}, Strategies: []string{"mtls"}, TLS: []string{"1.3"}})
+	rows, err := Runner{Start: start, Material: material}.Run(t.Context(), Plan{Cases: []string{"A01", "C11", "D13"}, Strategies: []string{"mtls"}, TLS: []string{"1.3"}, Protocols: []string{overH1}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,19 +107,27 @@ func (p Plan) serverCase(s onServer, a Attempt, v variant) ([]Planned, error) {
 		mistakes, skipped = append(mistakes, noneAlone), "no single mistake opens this combination: each of its parts is proven alone"
 	}
 	var rows []Planned
-	for _, mistake := range mistakes {
-		for _, version := range p.TLS {
-			row := Planned{Case: a.ID, Title: a.Title, Server: s.driver.Name, Strategy: v.name, Mistake: mistake, TLS: version, Predicted: NotRun}
-			row.Skipped = s.unmet(a, v, version)
-			if row.Skipped == "" && (mistake != "" || !combined) {
-				row.Skipped = skipped
-			}
-			if row.Skipped == "" {
-				if row, err = s.predict(row, a, v); err != nil {
-					return nil, err
+	for _, protocol := range p.protocols(a, v) {
+		if protocol == overH3 && !a.overQUIC() {
+			continue // the drivers open no UDP port for attempts
+		}
+		for _, mistake := range mistakes {
+			for _, version := range p.TLS {
+				row := Planned{
+					Case: a.ID, Title: a.Title, Server: s.driver.Name, Strategy: v.name, Mistake: mistake,
+					TLS: version, Protocol: protocol, Predicted: NotRun,
 				}
+				row.Skipped = s.unmet(row, a, v)
+				if row.Skipped == "" && (mistake != "" || !combined) {
+					row.Skipped = skipped
+				}
+				if row.Skipped == "" {
+					if row, err = s.predict(row, a, v); err != nil {
+						return nil, err
+					}
+				}
+				rows = append(rows, row)
 			}
-			rows = append(rows, row)
 		}
 	}
 	return rows, nil
@@ -135,15 +143,15 @@ func fallbacks(a Attempt, v variant) []string {
 }
 
 // unmet says why the attempt cannot be made on this server, or "".
-func (s onServer) unmet(a Attempt, v variant, version string) string {
-	switch {
+func (s onServer) unmet(row Planned, a Attempt, v variant) string {
+	switch reason := a.unmet(row.Protocol, row.TLS); {
 	case s.absent != nil:
 		return s.absent.Error()
-	case a.unmet(version) != "":
-		return a.unmet(version)
+	case reason != "":
+		return reason
 	case a.BuiltinOnly != "":
 		return a.BuiltinOnly
-	case a.OnServers13 != "" && version == "1.2":
+	case a.OnServers13 != "" && row.TLS == "1.2":
 		return a.OnServers13
 	case a.TwoHosts && !s.driver.PublicHosts():
 		return "the driver writes no public host beside the protected one"

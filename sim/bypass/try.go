@@ -65,12 +65,21 @@ const protectedPath = "/o/bypass"
 // a Step; the error means that the step proves nothing (a timeout, or no
 // connection at all).
 func (l *Lab) Try(ctx context.Context, t Try) (Step, error) {
+	if l.overQUIC {
+		return l.TryQUIC(ctx, t)
+	}
 	c, step, err := l.Connect(ctx, t)
 	if c == nil {
 		return step, err
 	}
 	defer c.Close()
-	return c.Send(ctx, t)
+	if !l.overH2 {
+		return c.Send(ctx, t)
+	}
+	if conn, ok := c.tls.(*tls.Conn); !ok || conn.ConnectionState().NegotiatedProtocol != overH2 {
+		return step, fmt.Errorf("%s: %w", t.Name, errNoH2)
+	}
+	return c.sendH2(ctx, t)
 }
 
 // Connection is an attacker's open connection.
@@ -168,6 +177,9 @@ func (l *Lab) clientConfig(t Try) *tls.Config {
 	profile := l.Profile
 	profile.Resumption = t.Sessions != nil
 	cfg := profile.Client(base)
+	if l.overH2 {
+		cfg.NextProtos = []string{overH2}
+	}
 	if t.OldTLS {
 		cfg.MinVersion, cfg.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 	}
