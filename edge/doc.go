@@ -16,6 +16,9 @@
 //     origin, what the exchange took. A pull that failed has the status that
 //     the viewer would be told, by [Phase].
 //
+// [Edge.Open] is the same for content that streams: package proxy meets real
+// viewers with it. [Edge.Retarget] gives later pulls another target.
+//
 // In what else CDNs differ is [Behaviour], plain settings; no vendor is named
 // in the code. [Presets] are what vendors document of theirs: one file each in
 // presets, every value a setting of the scenario document, with its source,
