@@ -29,7 +29,7 @@ func (r *run) bypassExperiment(ctx context.Context, x *Experiment) error {
 	})
 	starter := &originStarter{run: r, experiment: x.Name}
 	r.progress(x, Progress{Trials: len(planned)}, 0)
-	runner := bypass.Runner{Start: starter.start, Seed: uint64(r.plan.Seed), Progress: func(done, total int) {
+	runner := bypass.Runner{Start: starter.start, Seed: r.plan.Seed, Progress: func(done, total int) {
 		r.progress(x, Progress{Trial: done, Trials: total}, float64(done)/float64(total))
 	}}
 	rows, err := runner.Run(ctx, x.bypassPlan())
