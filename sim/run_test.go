@@ -338,8 +338,8 @@ experiments:
 			ran++
 		}
 	}
-	if ran != 30 || len(result.Bypass) != 34 { // QUIC has no TLS 1.2
-		t.Errorf("%d of %d rows ran, want 30 of 34", ran, len(result.Bypass))
+	if ran != 57 || len(result.Bypass) != 61 { // QUIC has no TLS 1.2
+		t.Errorf("%d of %d rows ran, want 57 of 61", ran, len(result.Bypass))
 	}
 	if len(result.Expectations) != 1 || !result.Expectations[0].Pass {
 		t.Errorf("expectations: %+v", result.Expectations)
