@@ -265,15 +265,19 @@ workload: {mode: handshakes, duration: 20ms}
 	if err != nil {
 		t.Fatal(err)
 	}
+	var forgotten int64
 	trials := r.trial(t.Context(), x, 1, lab, func(ctx context.Context, pairs []*pair) {
 		p := pairs[0]
-		first, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &Block{Seconds: 0.3}}, 1)
-		if err != nil || first.Done.Count == 0 {
-			t.Fatalf("%+v, %v", first, err)
+		for forgotten < 20 {
+			first, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &Block{Seconds: 0.1}}, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			forgotten += first.Done.Count
 		}
 		second, err := grant(ctx, p.edge, Command{Type: msgBlock, Block: &Block{Seconds: 0.02, Again: true}}, 1)
-		if err != nil || second.Done.Count == 0 || second.Done.Count >= first.Done.Count {
-			t.Fatalf("%+v after %+v, %v", second.Done, first.Done, err)
+		if err != nil || second.Done.Count == 0 || second.Done.Count >= forgotten {
+			t.Fatalf("%+v after %d, %v", second.Done, forgotten, err)
 		}
 		p.costs = append(p.costs, blockCost{count: second.Done.Count})
 	})
@@ -287,9 +291,12 @@ workload: {mode: handshakes, duration: 20ms}
 	if made := got.edge.Total.Pool.Connects; made <= got.blocks[0].count || made != got.origin.Ended() {
 		t.Errorf("%d connections were made, %d ended", made, got.origin.Ended())
 	}
-	// About a dozen packets a connection, were all of them the second block's.
-	if packets := got.links[0].Packets; packets == 0 || packets > 30*got.blocks[0].count {
-		t.Errorf("%d packets for %d connections", packets, got.blocks[0].count)
+	// No connection does with fewer packets: three to open, two flights of the
+	// handshake, the request, the response, two to close. A busy machine sends
+	// some again, so there is no such bound from above.
+	if packets, least := got.links[0].Packets, 9*forgotten; packets == 0 || packets >= least {
+		t.Errorf("%d packets for %d connections: %d would be those of the %d that are forgotten",
+			packets, got.blocks[0].count, least, forgotten)
 	}
 }
 
