@@ -65,6 +65,7 @@ type Start struct {
 	Source      netip.Addr      `json:"source"`                // the address an edge dials from
 	Trace       []byte          `json:"trace,omitempty"`       // of the user's own, packed, to an edge
 	Far         *Start          `json:"far,omitempty"`         // the origin's part, to a worker that is both ends
+	Parts       []Start         `json:"parts,omitempty"`       // to an edge of several origins: what it has towards each
 }
 
 // Block grants a worker the machine for a while.
