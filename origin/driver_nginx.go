@@ -92,8 +92,9 @@ func newerThan(version string, major, minor int) bool {
 	return a > major || a == major && b > minor
 }
 
-// nginxFormat has what fields expects. escape=json keeps tabs out of values.
-const nginxFormat = `log_format origin escape=json "$remote_addr\t$remote_port\t$connection\t$ssl_protocol\t$ssl_session_reused\t$ssl_client_verify\t$status\t$body_bytes_sent\t$denied\t$ssl_server_name\t$http_host\t$request_method\t$request_uri\t$ssl_client_serial\t$server_port\t$server_protocol";`
+// nginxFormat has what fields expects, after the peer's address and port.
+// escape=json keeps tabs out of values.
+const nginxFormat = `log_format origin escape=json "%s\t$connection\t$ssl_protocol\t$ssl_session_reused\t$ssl_client_verify\t$status\t$body_bytes_sent\t$denied\t$ssl_server_name\t$http_host\t$request_method\t$request_uri\t$ssl_client_serial\t$server_port\t$server_protocol";`
 
 func renderNginx(r *rendering) (launch, error) {
 	var c config
@@ -106,7 +107,11 @@ func renderNginx(r *rendering) (launch, error) {
 		c.addIf(!strings.Contains(r.found.build, "--without-http_"+module+"_module"), "%s_temp_path tmp-%s;", module, module)
 	}
 	c.add("client_body_temp_path tmp-body;")
-	c.add("%s\naccess_log %s origin;", nginxFormat, accessFile)
+	peer := `$remote_addr\t$remote_port`
+	if strings.Contains(r.found.build, "--with-http_realip_module") {
+		peer = `$realip_remote_addr\t$realip_remote_port` // whoever a header says it is
+	}
+	c.add(nginxFormat+"\naccess_log %s origin;", peer, accessFile)
 	c.add("default_type application/octet-stream;\nserver_tokens off;\nsendfile on;\nuninitialized_variable_warn off;")
 	c.add("keepalive_requests 1000000000;\nkeepalive_timeout %ds;", seconds(timeouts.Idle))
 	c.add("client_header_timeout %ds;\nclient_body_timeout %ds;\nsend_timeout %ds;", seconds(timeouts.Header), seconds(timeouts.Read), seconds(timeouts.Write))

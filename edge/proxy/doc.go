@@ -11,7 +11,8 @@
 //     transfer coding) never reaches net/http, which answers 400 in its place
 //     and closes.
 //  3. The fields of the hop go, those that Connection names too, before the
-//     cache looks at the request. TRACE and CONNECT are refused.
+//     cache looks at the request. TRACE and CONNECT are refused. Via,
+//     X-Forwarded-For and X-Forwarded-Proto say who passes it on, and for whom.
 //  4. The edge answers from its cache, or asks the origin, with its secret
 //     header over whatever the viewer sent by that name.
 //  5. The answer streams to its viewer: interim responses as they come, content

@@ -60,6 +60,8 @@ func (t *trip) serve(asked string) {
 		via = append(slices.Clip(others), via...)
 	}
 	r.Header["Via"] = via
+	// The handshake was the proxy's own, before net/http, which knows of none.
+	forwarded(r, p.cfg.Viewers.Certificate != nil)
 	visit := &t.visit
 	visit.Method, visit.Path, visit.Header = r.Method, asked, r.Header
 	if p.cfg.Edge.KeepHost {

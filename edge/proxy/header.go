@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -25,6 +26,26 @@ func strip(h http.Header) {
 	for _, name := range hopByHop {
 		delete(h, name)
 	}
+}
+
+// forwarded says for whom the request is, as every CDN does: X-Forwarded-For
+// goes on with the viewer's address, and X-Forwarded-Proto is what the viewer
+// speaks, over whatever it claims. Of the addresses only the last is the edge's
+// own word; those before it anyone can write.
+func forwarded(r *http.Request, secure bool) {
+	viewer := r.RemoteAddr
+	if host, _, err := net.SplitHostPort(viewer); err == nil {
+		viewer = host
+	}
+	if others := r.Header["X-Forwarded-For"]; len(others) > 0 {
+		viewer = strings.Join(others, ", ") + ", " + viewer
+	}
+	r.Header["X-Forwarded-For"] = []string{viewer}
+	proto := "http"
+	if secure {
+		proto = "https"
+	}
+	r.Header["X-Forwarded-Proto"] = []string{proto}
 }
 
 // path is the request's target in origin form, byte by byte as the viewer

@@ -115,9 +115,14 @@ func TestServesViewers(t *testing.T) {
 		if got := over(t, c, l.request(t, "GET", "/moved", nil)); got.status != 302 || got.header.Get("Location") != "http://127.0.0.1:1/elsewhere" {
 			t.Errorf("a redirect: %+v", got)
 		}
-		got := over(t, c, l.request(t, "POST", "/seen?a=%2F&b", strings.NewReader("four"), "Via", "1.0 other", "X-Mine", "a", "X-Mine", "b"))
+		got := over(t, c, l.request(t, "POST", "/seen?a=%2F&b", strings.NewReader("four"), "Via", "1.0 other", "X-Mine", "a", "X-Mine", "b",
+			"X-Forwarded-For", "192.0.2.1", "X-Forwarded-For", "192.0.2.2", "X-Forwarded-Proto", "gopher"))
+		scheme := "http"
+		if c.Transport.(*http.Transport).TLSClientConfig != nil {
+			scheme = "https"
+		}
 		want := "POST /seen?a=%2F&b origin.test <nil>\nContent-Length: 4\nUser-Agent: Go-http-client/"
-		if !strings.HasPrefix(got.body, want) || !strings.Contains(got.body, "\nVia: 1.0 other|"+via+"\nX-Mine: a|b\n4 bytes, 4 announced, trailer map[]\n") {
+		if !strings.HasPrefix(got.body, want) || !strings.Contains(got.body, "\nVia: 1.0 other|"+via+"\nX-Forwarded-For: 192.0.2.1, 192.0.2.2, 127.0.0.1\nX-Forwarded-Proto: "+scheme+"\nX-Mine: a|b\n4 bytes, 4 announced, trailer map[]\n") {
 			t.Errorf("the origin saw %s", got.body)
 		}
 		if got := over(t, c, l.request(t, "GET", "/large", nil)); len(got.body) != 3000000 || got.err != nil {
@@ -141,9 +146,9 @@ func TestHopByHop(t *testing.T) {
 	l := newLab(t, site, func(cfg *Config) { cfg.Edge.Header = [][2]string{{"X-Secret", "edge's own"}} })
 	c := client(t, nil, "")
 	got := ask(t, c, l.request(t, "GET", "/seen", nil,
-		"Connection", "keep-alive, X-Secret, X-Named", "X-Named", "1", "x-secret", "viewer's", "Te", "trailers",
+		"Connection", "keep-alive, X-Secret, X-Forwarded-For, X-Named", "X-Named", "1", "x-secret", "viewer's", "Te", "trailers",
 		"Keep-Alive", "timeout=5", "Proxy-Connection", "keep-alive", "Proxy-Authorization", "Basic eA==", "Upgrade", "websocket", "User-Agent", "u"))
-	want := "GET /seen origin.test <nil>\nUser-Agent: u\nVia: 1.1 originpull\nX-Secret: edge's own\n0 bytes, 0 announced, trailer map[]\n"
+	want := "GET /seen origin.test <nil>\nUser-Agent: u\nVia: 1.1 originpull\nX-Forwarded-For: 127.0.0.1\nX-Forwarded-Proto: http\nX-Secret: edge's own\n0 bytes, 0 announced, trailer map[]\n"
 	if got.body != want {
 		t.Errorf("the origin saw\n%swant\n%s", got.body, want)
 	}

@@ -183,7 +183,7 @@ func TestOriginOverH2(t *testing.T) {
 	})
 	c := client(t, nil, "")
 	got := ask(t, c, l.request(t, "PUT", "/seen", io.MultiReader(strings.NewReader("four")), "User-Agent", "u"))
-	if got.body != "PUT /seen origin.test <nil>\nUser-Agent: u\nVia: 1.1 originpull\n4 bytes, -1 announced, trailer map[]\n" {
+	if got.body != "PUT /seen origin.test <nil>\nUser-Agent: u\nVia: 1.1 originpull\nX-Forwarded-For: 127.0.0.1\nX-Forwarded-Proto: http\n4 bytes, -1 announced, trailer map[]\n" {
 		t.Errorf("the origin saw %q", got.body)
 	}
 	if got := ask(t, c, l.request(t, "GET", "/trailer", nil)); got.body != "content" || got.trailer.Get("X-Sum") != "7" {
