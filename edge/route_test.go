@@ -191,23 +191,27 @@ func TestOriginsAreNeverMixed(t *testing.T) {
 	}
 }
 
-// TestOriginsShareOneCache: its capacity, its statistics, and not one object.
+// TestOriginsShareOneCache: its capacity, its statistics, and not one object. Nor
+// do two hosts, at the shield either.
 func TestOriginsShareOneCache(t *testing.T) {
-	two(t, Layout{Edge: Config{Cache: cache.Config{Capacity: 1 << 20}}}, func(t *testing.T, labs [2]*lab, _ *[2][][]byte, d *Distribution) {
-		for range 3 {
-			for _, host := range []string{"a.test", "b.test"} {
-				if _, err := d.Pull(t.Context(), Viewer{Host: host, Path: "/fresh"}); err != nil {
-					t.Fatal(err)
+	stored := cache.Config{Capacity: 1 << 20}
+	for _, shield := range []*Shield{nil, {Cache: stored}} {
+		two(t, Layout{Edge: Config{Cache: stored}, Shield: shield}, func(t *testing.T, labs [2]*lab, _ *[2][][]byte, d *Distribution) {
+			for range 3 {
+				for _, host := range []string{"a.test", "b.test"} {
+					if _, err := d.Pull(t.Context(), Viewer{Host: host, Path: "/fresh"}); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
-		}
-		if s := d.Stats().Cache; s.Entries != 2 || s.Hits != 4 || s.Misses != 2 {
-			t.Errorf("%+v", s)
-		}
-		if labs[0].requests() != 0 || labs[1].requests() != 2 {
-			t.Errorf("%d and %d requests", labs[0].requests(), labs[1].requests())
-		}
-	})
+			if s := d.Stats().Cache; s.Entries != 2 || s.Hits != 4 || s.Misses != 2 {
+				t.Errorf("%+v", s)
+			}
+			if labs[0].requests() != 0 || labs[1].requests() != 2 {
+				t.Errorf("%d and %d requests", labs[0].requests(), labs[1].requests())
+			}
+		})
+	}
 }
 
 // TestAFullPoolIsItsOriginsAlone: who waits for a connection to one origin takes
