@@ -113,6 +113,21 @@ func TestSeveralOrigins(t *testing.T) {
 	}
 }
 
+// TestLabelsOfSeveralServers: their versions beside their names.
+func TestLabelsOfSeveralServers(t *testing.T) {
+	of := func(server, version string) results.Origin {
+		return results.Origin{Labels: map[string]string{results.LabelServer: server, results.LabelServerVersion: version}}
+	}
+	a := results.Arm{Labels: map[string]string{}, Origins: []results.Origin{of("nginx", "1.22"), of("builtin", "go1"), of("nginx", "1.22")}}
+	if joinLabels(&a); a.Labels[results.LabelServer] != "nginx 1.22 and builtin go1" || a.Labels[results.LabelServerVersion] != "" {
+		t.Errorf("%v", a.Labels)
+	}
+	a.Origins = a.Origins[1:2]
+	if joinLabels(&a); a.Labels[results.LabelServer] != "builtin" || a.Labels[results.LabelServerVersion] != "go1" {
+		t.Errorf("%v", a.Labels)
+	}
+}
+
 // TestSeveralOriginsRepeat: a seed asks each origin the same in every run.
 func TestSeveralOriginsRepeat(t *testing.T) {
 	arm := compileText(t, originsScenario).Experiments[0].Arms[0]

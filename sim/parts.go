@@ -229,15 +229,13 @@ func (c *collected) partMetrics(x *Experiment, p *Arm, good int, m map[string]re
 	return nil
 }
 
-// joinLabels makes an arm's labels those of its origins: each value once.
+// joinLabels makes an arm's labels those of its origins: each value once. Servers
+// of several kinds have their versions beside their names.
 func joinLabels(arm *results.Arm) {
-	for _, label := range []string{
-		results.LabelServer, results.LabelServerVersion, results.LabelTLSLibrary, results.LabelTLSVersion, results.LabelGroup, results.LabelCipher,
-		results.LabelKey, results.LabelResumption, results.LabelChainBytes, results.LabelIdleTimeout, results.LabelHelloRetry, "tickets", "protocol",
-	} {
+	join := func(label string, of func(o *results.Origin) string) {
 		var all []string
 		for i := range arm.Origins {
-			if value := arm.Origins[i].Labels[label]; value != "" && !slices.Contains(all, value) {
+			if value := of(&arm.Origins[i]); value != "" && !slices.Contains(all, value) {
 				all = append(all, value)
 			}
 		}
@@ -245,5 +243,17 @@ func joinLabels(arm *results.Arm) {
 		if len(all) > 0 {
 			arm.Labels[label] = strings.Join(all, " and ")
 		}
+	}
+	for _, label := range []string{
+		results.LabelServer, results.LabelServerVersion, results.LabelTLSLibrary, results.LabelTLSVersion, results.LabelGroup, results.LabelCipher,
+		results.LabelKey, results.LabelResumption, results.LabelChainBytes, results.LabelIdleTimeout, results.LabelHelloRetry, "tickets", "protocol",
+	} {
+		join(label, func(o *results.Origin) string { return o.Labels[label] })
+	}
+	if strings.Contains(arm.Labels[results.LabelServer], " and ") {
+		join(results.LabelServer, func(o *results.Origin) string {
+			return o.Labels[results.LabelServer] + " " + o.Labels[results.LabelServerVersion]
+		})
+		delete(arm.Labels, results.LabelServerVersion)
 	}
 }
