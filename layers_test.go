@@ -18,8 +18,9 @@ const module = "github.com/originpull/originpull"
 // layers is the import table of ARCHITECTURE.md: which rooms of the house a
 // room may import. A room that is not listed may not exist.
 var layers = map[string][]string{
-	"cmd/originpull": {"sim", "sim/bypass", "results", "results/report", "edge", "edge/cache", "edge/pool", "edge/proxy", "origin", "wire", "pki", "scenarios"},
-	"sim":            {"sim/bypass", "results", "edge", "edge/cache", "edge/pool", "origin", "wire", "pki", "scenarios"},
+	"cmd/originpull": {"sim", "sim/bypass", "sim/consent", "results", "results/report", "edge", "edge/cache", "edge/pool", "edge/proxy", "origin", "wire", "pki", "scenarios"},
+	"sim":            {"sim/bypass", "sim/consent", "results", "edge", "edge/cache", "edge/pool", "origin", "wire", "pki", "scenarios"},
+	"sim/consent":    {"wire"},
 	"sim/bypass":     {"edge", "edge/pool", "origin", "wire", "pki"},
 	"results/report": {"results"},
 	"results":        {},

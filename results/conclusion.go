@@ -28,7 +28,12 @@ func (r *Result) Conclude() Conclusion {
 		inconclusive = inconclusive || e.Inconclusive
 	}
 	for i := range r.Bypass {
-		unmet = unmet || r.Bypass[i].Skipped == "" && !r.Bypass[i].OK
+		b := &r.Bypass[i]
+		if b.State == StateUnproven {
+			inconclusive = true
+			continue
+		}
+		unmet = unmet || b.Skipped == "" && !b.OK
 	}
 	switch {
 	case failed:

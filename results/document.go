@@ -69,6 +69,11 @@ const (
 
 // Experiment says how its arms were measured.
 type Experiment struct {
+	// Target is the external origin on which attempts were made, and Consent where
+	// its owner's word for that was found; "" elsewhere.
+	Target  string `json:"target,omitempty"`
+	Consent string `json:"consent,omitempty"`
+
 	Name           string  `json:"name"` // "" for the only, unnamed one
 	Kind           string  `json:"kind"` // KindHandshakes, KindRequests or KindBypass
 	Title          string  `json:"title,omitempty"`
@@ -235,8 +240,15 @@ type BypassRow struct {
 	// Price is what the attempt cost, of a case that is about that.
 	Price *BypassPrice `json:"price,omitempty"`
 	// Attempts is how many were made, of a randomised case; 0: one.
-	Attempts int  `json:"attempts,omitempty"`
-	OK       bool `json:"ok"` // measured as predicted, for the right reason, and both legs hold
+	Attempts int `json:"attempts,omitempty"`
+	// State is what is known of an origin that somebody else runs, which has no
+	// control: StateOpen, StateShut or StateUnproven. "" on origins of the run's own.
+	State string `json:"state,omitempty"`
+	// ProvenOn is the server of the run's own on which the same case got through
+	// under its control and was refused without it, with its version; "": none was.
+	ProvenOn string `json:"provenOn,omitempty"`
+
+	OK bool `json:"ok"` // measured as predicted, for the right reason, and both legs hold; of a row with a State: not open, unless by design
 }
 
 // BypassPrice is what attempts cost the origin, and what they left for the
@@ -251,6 +263,13 @@ type BypassPrice struct {
 	Calm          float64 `json:"pullsCalm"` // of the edge, per second, without the attempts; 0: not measured
 	Busy          float64 `json:"pullsBusy"` // beside them
 }
+
+// The states of rows on an origin that somebody else runs.
+const (
+	StateOpen     = "open"
+	StateShut     = "shut"
+	StateUnproven = "unproven" // the legitimate edge was not served around the attempt, or nothing came back
+)
 
 // Ran reports whether the row was attempted. One that was attempted and broke
 // measured VerdictNotRun, is not ok, and counts; one that was skipped counts

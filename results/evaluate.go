@@ -263,7 +263,7 @@ func (o operand) rows(r *Result, experiment string) (ran int, unexpected []strin
 			continue
 		}
 		recorded++
-		if !o.acceptsRow(b) || !b.Ran() {
+		if !o.acceptsRow(b) || !b.Ran() || b.State == StateUnproven { // the last makes the run inconclusive
 			continue
 		}
 		ran++

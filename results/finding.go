@@ -132,7 +132,7 @@ func FindingID(id, strategy, server, mistake string) string {
 // Open says whether the row shows a hole: it met the correct policy, and got
 // what nobody had predicted.
 func (b *BypassRow) Open() bool {
-	if b.Mistake != "" || !b.Ran() || b.Measured == b.Predicted {
+	if b.Mistake != "" || !b.Ran() || b.Measured == b.Predicted || b.State == StateUnproven {
 		return false
 	}
 	return slices.Contains([]string{VerdictBypassed, VerdictLeaked, VerdictLagged, VerdictCostly}, b.Measured)

@@ -186,6 +186,12 @@ var ends = []combination{
 		}
 		return "handshakes mode measures making connections, one at a time; use mode: requests, or prewarm: 0"
 	}},
+	{[]string{"origin.server"}, func(s *Settings) string {
+		if s.Origin.Server != "external" {
+			return ""
+		}
+		return "what an origin costs that somebody else runs cannot be read from here; write a bypass experiment (bypass: {cases: [A01]}), or choose another server"
+	}},
 	{[]string{"origin.include", "origin.server"}, func(s *Settings) string {
 		if s.Origin.Include == "" || s.Origin.Server != "builtin" {
 			return ""

@@ -20,6 +20,9 @@ import (
 // bypassExperiment makes the attempts, each against an origin worker of its
 // policy, and keeps what was measured even when the run is interrupted.
 func (r *run) bypassExperiment(ctx context.Context, x *Experiment) error {
+	if x.Bypass.External != nil {
+		return r.elsewhere(ctx, x)
+	}
 	planned, err := bypass.Rows(x.bypassPlan())
 	if err != nil {
 		return err
@@ -49,7 +52,7 @@ func (r *run) bypassExperiment(ctx context.Context, x *Experiment) error {
 // bypassRow is a row in the document's terms.
 func bypassRow(experiment string, row *bypass.Row) results.BypassRow {
 	return results.BypassRow{
-		Price: bypassPrice(row.Price), Attempts: row.Attempts,
+		Price: bypassPrice(row.Price), Attempts: row.Attempts, State: string(row.State),
 		Experiment: experiment, Case: row.Case, Title: row.Title, Strategy: row.Strategy, Server: row.Server,
 		Mistake: row.Mistake, TLS: row.TLS, Protocol: row.Protocol,
 		Predicted: string(row.Predicted), Measured: string(row.Measured), Stage: string(row.Stage),

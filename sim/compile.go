@@ -254,14 +254,25 @@ func (c *compiler) bypass(x *Experiment, e *scenarios.Experiment) {
 		return
 	}
 	c.bypassSettings(e)
-	rows, err := bypass.Rows(x.bypassPlan())
+	if e.Origin.Server == external {
+		c.external(x, e)
+		if x.Bypass.External == nil {
+			return
+		}
+		x.Bypass.Servers = []string{x.Bypass.External.Kind}
+	}
+	plan := x.bypassPlan()
+	if x.Bypass.External != nil {
+		plan.Protocols, plan.Strategies = []string{"h1"}, strings.Split(x.Bypass.External.Strategy, "+")
+	}
+	rows, err := bypass.Rows(plan)
 	if err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			c.problem(base, "%s", line)
 		}
 		return
 	}
-	x.PlannedSeconds = attemptSeconds*float64(len(rows)) + serverSeconds*float64(policies(rows))
+	x.PlannedSeconds += attemptSeconds*float64(len(rows)) + serverSeconds*float64(policies(rows))
 }
 
 // bypassSettings refuses what attempts do not go by: they meet reference
@@ -272,6 +283,9 @@ func (c *compiler) bypassSettings(e *scenarios.Experiment) {
 		"origin.server", "origin.include", "origin.mtls.pin", "origin.mtls.revocation", "origin.header.name", "origin.tickets", "edge.tls.group", "edge.protocol", "edge.identity",
 		"origin.plant.cpu", "edge.plant.cpu",
 	} {
+		if e.Origin.Server == external && (path == "origin.server" || path == "origin.header.name") {
+			continue
+		}
 		want, _ := reference.Value(path)
 		if got, _ := e.Value(path); got != want {
 			c.problem(fmt.Sprintf("experiments[%d].%s", e.Index, path),

@@ -49,7 +49,7 @@ func addFinding(r *results.Result, f results.Finding) {
 func finding(rows []bypass.Row, seen *bypass.Row, row *results.BypassRow) results.Finding {
 	attempt, _ := bypass.AttemptNamed(row.Case)
 	cause := likelyMistake(rows, seen, attempt)
-	_, fix := put(row.Server, cause)
+	_, fix := put(kindOf(rows, row.Server), cause)
 	if fix == "" {
 		fix = fmt.Sprintf("no single mistake opens this case: hold the policy of %s against what the case lacks (originpull list cases --verbose)", row.Server)
 	}
@@ -70,12 +70,23 @@ func finding(rows []bypass.Row, seen *bypass.Row, row *results.BypassRow) result
 	return f
 }
 
+// kindOf is the server whose words a fix is in: of somebody else's origin that
+// on which the controls were proven.
+func kindOf(rows []bypass.Row, server string) string {
+	for i := range rows {
+		if server == external && rows[i].Server != external {
+			return rows[i].Server
+		}
+	}
+	return server
+}
+
 // likelyMistake is the first control planned for the row's case: it does not
 // hang on how that came out, because a finding's id must not.
 func likelyMistake(rows []bypass.Row, seen *bypass.Row, attempt bypass.Attempt) string {
 	for i := range rows {
 		r := &rows[i]
-		if r.Mistake == "" || r.Case != seen.Case || r.Strategy != seen.Strategy || r.Server != seen.Server {
+		if r.Mistake == "" || r.Case != seen.Case || r.Strategy != seen.Strategy || r.Server != seen.Server && seen.Server != external {
 			continue
 		}
 		if title, _ := put(r.Server, r.Mistake); title != "" {

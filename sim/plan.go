@@ -85,6 +85,9 @@ type BypassPlan struct {
 	Strategies []string `json:"strategies"`
 	TLS        []string `json:"tls"`
 	Servers    []string `json:"servers,omitempty"` // none: the built-in origin
+	// External is the origin where the run starts none: the attempts are made
+	// there, and the controls on its Kind.
+	External *ExternalPlan `json:"external,omitempty"`
 }
 
 // Arm is one configuration of edge and origin.

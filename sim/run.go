@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/originpull/originpull/results"
+	"github.com/originpull/originpull/sim/consent"
 )
 
 // Config is where and how a plan is run.
@@ -21,6 +22,11 @@ type Config struct {
 	// Folder is an existing folder for what a run keeps beside its result:
 	// audit logs. Required.
 	Folder string
+	// Consents are those of the owners of external origins, by experiment: without
+	// one its attempts are not made.
+	Consents map[string]consent.Consent
+	// Intrusive: on external origins attempts of that class are made too.
+	Intrusive bool
 	// Progress is called from the goroutine of Run while it works; nil is
 	// silence.
 	Progress func(Progress)

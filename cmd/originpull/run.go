@@ -13,6 +13,7 @@ import (
 	"github.com/originpull/originpull/results"
 	"github.com/originpull/originpull/results/report"
 	"github.com/originpull/originpull/sim"
+	"github.com/originpull/originpull/sim/consent"
 )
 
 const runHelp = `Run a scenario: a name of the library (originpull list scenarios) or a file
@@ -21,11 +22,18 @@ The run is kept in a folder of its own: result.json, report.txt and the
 origins' audit logs.
 
   originpull run quickstart
-  originpull run ./mine.yaml --set workload.duration=20s --format json`
+  originpull run ./mine.yaml --set workload.duration=20s --format json
+
+Traffic stays on this machine, but for a bypass experiment on an external origin
+(docs/external.md), which needs its owner's consent: in DNS, at a path of its
+site, or here:
+
+  originpull run ./mine.yaml --allow-target 203.0.113.7:443 --i-own-this-origin`
 
 func init() {
 	register(func(s streams) *cobra.Command {
 		var sets []string
+		var owner consentFlags
 		cmd := &cobra.Command{
 			Use: "run SCENARIO", Short: "Run a scenario and print its report", Long: runHelp,
 			Args: checked(cobra.ExactArgs(1)),
@@ -42,14 +50,19 @@ func init() {
 				if err != nil {
 					return exitError{code: exitUsage, err: err}
 				}
+				consents, err := owner.ask(cmd.Context(), plan, consent.World(), s.err)
+				if err != nil {
+					return err
+				}
 				folder, err := runFolder(v.GetString("out"), plan.Scenario, time.Now())
 				if err != nil {
 					return usage(err)
 				}
-				return runPlan(cmd.Context(), s, plan, folder, out)
+				return runPlan(cmd.Context(), s, plan, sim.Config{Folder: folder, Consents: consents, Intrusive: owner.intrusive}, out)
 			},
 		}
 		cmd.Flags().StringArrayVar(&sets, "set", nil, "override a value, as path=value (repeatable)")
+		owner.add(cmd)
 		cmd.Flags().String("out", "", "folder to keep the run in (default: a new one in results/runs)")
 		addOutputFlags(cmd)
 		return cmd
@@ -58,19 +71,20 @@ func init() {
 
 // runPlan runs, keeps and prints, in this order: what was measured is on
 // disk before anything can go wrong with the terminal.
-func runPlan(ctx context.Context, s streams, plan *sim.Plan, folder string, out output) error {
+func runPlan(ctx context.Context, s streams, plan *sim.Plan, cfg sim.Config, out output) error {
 	self, err := os.Executable()
 	if err != nil {
 		return failed(fmt.Errorf("finding this program, to start workers: %w", err))
 	}
 	p := &progress{w: s.err, terminal: isTerminal(s.err)}
-	_, _ = fmt.Fprintf(s.err, "originpull: %s takes about %.0f s; it is kept in %s\n", plan.Scenario, plan.PlannedSeconds, folder)
-	result, runErr := sim.Run(ctx, plan, sim.Config{Worker: []string{self, "worker"}, Folder: folder, Progress: p.show})
+	_, _ = fmt.Fprintf(s.err, "originpull: %s takes about %.0f s; it is kept in %s\n", plan.Scenario, plan.PlannedSeconds, cfg.Folder)
+	cfg.Worker, cfg.Progress = []string{self, "worker"}, p.show
+	result, runErr := sim.Run(ctx, plan, cfg)
 	p.end()
 	if result == nil {
 		return failed(runErr)
 	}
-	keepErr := keep(folder, result)
+	keepErr := keep(cfg.Folder, result)
 	if err := out.render(s.out, result); err != nil {
 		return err
 	}

@@ -37,7 +37,9 @@ func whoElse(p *page, r *results.Result, experiment string) {
 		p.note(join([]string{named(experiment), "nothing was measured"}), yellow)
 		return
 	}
-	if experiment != "" {
+	if planned, _ := r.Experiment(experiment); planned.Target != "" {
+		p.note(fmt.Sprintf("%s: who pulls without being the edge from %s; consent: %s", named(experiment), planned.Target, planned.Consent), plain)
+	} else if experiment != "" {
 		p.note(named(experiment)+": who pulls without being the edge, from origins that are configured correctly", plain)
 	}
 	targets := distinct(rows, target)
@@ -49,8 +51,12 @@ func whoElse(p *page, r *results.Result, experiment string) {
 	}
 	p.note("blocked tcp: no byte came back; tls: refused in the handshake; http: refused with a status. OPEN (by design): this strategy alone does not stop the attempt. Shown for TLS 1.2 and 1.3 together where they agree.", faint)
 	prices(p, rows)
-	proof(p, rows)
-	exceptions(p, rows)
+	states(p, rows)
+	own := slices.DeleteFunc(slices.Clone(rows), func(b *results.BypassRow) bool { return b.State != "" })
+	if len(own) == len(rows) || slices.ContainsFunc(own, (*results.BypassRow).Ran) {
+		proof(p, own)
+	}
+	exceptions(p, slices.DeleteFunc(slices.Clone(rows), func(b *results.BypassRow) bool { return b.State == results.StateUnproven }))
 	notRun(p, rows)
 	planned, _ := r.Experiment(experiment)
 	if missing := planned.Rows - len(rows); missing > 0 {
@@ -117,6 +123,9 @@ func severity(s style) int { return slices.Index([]style{plain, green, yellow, r
 // explained below.
 func outcome(b *results.BypassRow) cell {
 	c := cell{text: b.Measured, style: yellow}
+	if b.State != "" {
+		return stateOf(b)
+	}
 	switch {
 	case !b.Ran() || b.Measured == results.VerdictNotRun:
 		c.text = "not run"
@@ -137,6 +146,62 @@ func outcome(b *results.BypassRow) cell {
 		c.text, c.style = c.text+"!", red
 	}
 	return c
+}
+
+// stateOf is a row on an origin that somebody else runs.
+func stateOf(b *results.BypassRow) cell {
+	switch {
+	case b.State == results.StateShut:
+		return cell{strings.TrimSpace("SHUT " + b.Stage), green}
+	case b.State == results.StateOpen && b.OK:
+		return cell{"OPEN (by design)", yellow}
+	case b.State == results.StateOpen:
+		return cell{"OPEN!", red}
+	}
+	return cell{"UNPROVEN", yellow}
+}
+
+// states says what a foreign origin's rows come to, and where the controls of
+// their cases were proven.
+func states(p *page, rows []*results.BypassRow) {
+	counts, proven := map[string]int{}, map[string][]string{}
+	var where, why []string
+	unproven := map[string][]string{}
+	for _, b := range rows {
+		if b.State == "" {
+			continue
+		}
+		counts[b.State]++
+		if b.State == results.StateUnproven {
+			if unproven[b.Detail] == nil {
+				why = append(why, b.Detail)
+			}
+			unproven[b.Detail] = append(unproven[b.Detail], b.Case+" TLS "+b.TLS)
+			continue
+		}
+		if !slices.Contains(where, b.ProvenOn) {
+			where = append(where, b.ProvenOn)
+		}
+		if !slices.Contains(proven[b.ProvenOn], b.Case) {
+			proven[b.ProvenOn] = append(proven[b.ProvenOn], b.Case)
+		}
+	}
+	if len(counts) == 0 {
+		return
+	}
+	p.item("states", 11, plain, fmt.Sprintf("%d OPEN, %d SHUT, %d UNPROVEN; OPEN and SHUT were seen between two pulls of the legitimate edge that were served",
+		counts[results.StateOpen], counts[results.StateShut], counts[results.StateUnproven]))
+	for _, reason := range why {
+		p.item("UNPROVEN", 11, yellow, strings.Join(unproven[reason], ", ")+": "+reason)
+	}
+	for _, server := range where {
+		cases := strings.Join(proven[server], ", ")
+		if server == "" {
+			p.item("control", 11, yellow, "not proven here: "+cases+". SHUT says that nothing came back, not that this test can fail")
+			continue
+		}
+		p.item("control", 11, green, "proven on "+server+" of this machine, where one mistake lets the attempt through: "+cases)
+	}
 }
 
 // proof says how much was asked and whether every test could have failed: a

@@ -18,7 +18,7 @@ const (
 
 func rowOutcome(b *results.BypassRow) howRow {
 	switch {
-	case !b.Ran():
+	case !b.Ran() || b.State == results.StateUnproven:
 		return rowSkipped
 	case b.OK:
 		return rowExpected

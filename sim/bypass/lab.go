@@ -68,6 +68,8 @@ type Lab struct {
 	server   string // a real one; "" = the built-in origin
 	shared   bool   // the edge shows the CDN's certificate, as every customer's does
 	origin   Origin
+	site     *Site  // in place of origin: somebody else's
+	of       string // the row's case, on a site
 	pristine origin.Policy
 	reloaded bool
 	patience time.Duration // with one step, one pull, one look into the audit log
@@ -91,6 +93,9 @@ func (l *Lab) Secret() string { return l.Material.Origin.Secrets[l.secret] }
 // Reload gives the origin another policy and other credentials. The runner
 // takes both back after the row.
 func (l *Lab) Reload(ctx context.Context, p origin.Policy, c pki.Credentials) error {
+	if l.site != nil {
+		return errors.New("somebody else's origin cannot be reloaded")
+	}
 	l.reloaded = true
 	ctx, cancel := context.WithTimeout(ctx, reloadPatience*l.patience)
 	defer cancel()
@@ -118,6 +123,9 @@ const serverPatience = 150 * time.Millisecond
 
 // Audit returns the origin's newest entry for the connection from peer.
 func (l *Lab) Audit(ctx context.Context, peer netip.AddrPort) (origin.Entry, error) {
+	if l.site != nil {
+		return origin.Entry{}, errors.New("nobody shows the log of somebody else's origin")
+	}
 	patience := l.patience
 	if l.server != "" {
 		patience = min(patience, serverPatience)
@@ -140,6 +148,13 @@ var errUnreachable = errors.New("nothing answers at the origin's address")
 func (l *Lab) Pull(ctx context.Context) error {
 	if l.overQUIC {
 		return l.pullQUIC(ctx)
+	}
+	if l.site != nil {
+		reply, err := l.answer(ctx)
+		if err == nil && !l.site.protected(reply.Status, reply.Header, reply.Body) {
+			err = fmt.Errorf("status %d without the protected content", reply.Status)
+		}
+		return err
 	}
 	e, err := edge.New(l.edgeConfig())
 	if err != nil {
@@ -170,6 +185,9 @@ func (l *Lab) listening(ctx context.Context) bool {
 }
 
 func (l *Lab) edgeConfig() edge.Config {
+	if l.site != nil {
+		return l.site.edgeConfig(l)
+	}
 	base := l.Material.trusting.Clone()
 	base.Certificates = append(base.Certificates, l.Material.clients[edgeCertificate])
 	var protocol pool.Protocol

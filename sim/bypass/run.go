@@ -34,6 +34,7 @@ type Row struct {
 	OK        bool       `json:"ok"`
 	Detail    string     `json:"detail"`             // the deciding step, and what is wrong with a row that is not ok
 	Price     *Price     `json:"price,omitempty"`    // of an attempt of family F
+	State     State      `json:"state,omitempty"`    // of a row on a Site
 	Attempts  int        `json:"attempts,omitempty"` // of family R: how many were made; 0 = one
 	Evidence  *Evidence  `json:"evidence,omitempty"` // of what the correct policy let through against the prediction
 }

@@ -98,6 +98,9 @@ type Connection struct {
 // Connect dials and shakes hands. Without a connection the step says how the
 // origin refused, or the error says why nothing is proven.
 func (l *Lab) Connect(ctx context.Context, t Try) (*Connection, Step, error) {
+	if l.site != nil {
+		t = l.site.adapted(t, l.of)
+	}
 	ctx, cancel := context.WithTimeout(ctx, l.patience)
 	defer cancel()
 	source := t.Source
@@ -112,7 +115,7 @@ func (l *Lab) Connect(ctx context.Context, t Try) (*Connection, Step, error) {
 	if target.Addr().Is6() {
 		source = target.Addr()
 	}
-	raw, err := wire.Dialer{Source: source, Timeout: l.patience}.Dial(ctx, target)
+	raw, err := l.dialer(source).Dial(ctx, target)
 	if l.server != "" && errors.Is(err, syscall.ECONNRESET) {
 		// It closed what it had accepted before connect returned; the pulls
 		// before and after show that it listens.
@@ -211,6 +214,9 @@ func (c *Connection) Send(ctx context.Context, t Try) (Step, error) {
 	defer unblock()
 	step := c.step
 	step.Name = t.Name
+	if c.lab.site != nil {
+		t = c.lab.site.adapted(t, c.lab.of)
+	}
 	// A failed write says nothing yet: the alert that explains it may be
 	// waiting to be read.
 	_, wrote := c.tls.Write(render(t))
@@ -225,6 +231,12 @@ func (c *Connection) Send(ctx context.Context, t Try) (Step, error) {
 	// It is read to its end, so that the connection can be used again.
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxBody))
 	err = errors.Join(err, answer.Body.Close())
+	if c.lab.site != nil {
+		step.Proof = ""
+		if c.lab.site.protected(answer.StatusCode, answer.Header, body) {
+			step.Proof = origin.ProtectedContent
+		}
+	}
 	if step.Protected() && t.Seeks == "" {
 		c.lab.keep(&step.seen, answer, body)
 		return step, nil
