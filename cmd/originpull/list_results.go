@@ -12,7 +12,7 @@ import (
 
 func init() { lists["results"] = listResults }
 
-// listResults prints the runs kept beneath the working folder, oldest first,
+// listResults prints the runs and gates kept beneath the working folder, oldest first,
 // as their names sort. One that cannot be read is listed with the reason.
 func listResults(w io.Writer, verbose bool) {
 	folder := filepath.FromSlash(runsFolder)
@@ -30,6 +30,10 @@ func listResults(w io.Writer, verbose bool) {
 			continue
 		}
 		name := filepath.Join(folder, entry.Name())
+		if file, is := gateIn(name); is {
+			listGate(w, name, file)
+			continue
+		}
 		result, err := readResult(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
@@ -43,4 +47,14 @@ func listResults(w io.Writer, verbose bool) {
 			}
 		}
 	}
+}
+
+// listGate prints the line of a gate: its verdict where a run has how it went.
+func listGate(w io.Writer, name, file string) {
+	g, err := readGate(file)
+	if err != nil {
+		_, _ = fmt.Fprintf(w, "%s\t–\tunusable: %s\n", name, strings.ReplaceAll(err.Error(), "\n", "; "))
+		return
+	}
+	_, _ = fmt.Fprintf(w, "%s\t%s\tgate: %s\t%s, %.0f s\n", name, g.Scenario.Name, g.Verdict, g.Started.Format("2006-01-02 15:04"), g.Elapsed)
 }

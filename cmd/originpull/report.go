@@ -65,16 +65,25 @@ func reportGate(out io.Writer, name string, v *viper.Viper) error {
 		return err
 	}
 	options.Width = terminalWidth(out)
+	g, err := readGate(name)
+	if err != nil {
+		return usage(err)
+	}
+	return report.RenderGate(out, format, g, options)
+}
+
+// readGate reads the document of a gate.
+func readGate(name string) (*results.GateReport, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return usage(fmt.Errorf("reading a gate: %w", err))
+		return nil, fmt.Errorf("reading a gate: %w", err)
 	}
 	defer func() { _ = file.Close() }()
 	g, err := results.DecodeGate(file)
 	if err != nil {
-		return usage(fmt.Errorf("%s: %w", name, err))
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return report.RenderGate(out, format, g, options)
+	return g, nil
 }
 
 // readResult reads a result file, or the one in a run's folder.

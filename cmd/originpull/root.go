@@ -36,7 +36,7 @@ Exit codes: 0 pass, 1 the run failed, 2 usage or invalid scenario, 3 an
 expectation, a gate or a bypass verdict failed, 4 inconclusive.
 
 Settings come from flags, then ORIGINPULL_* variables (ORIGINPULL_FORMAT),
-then the file given with --config. Traffic stays on this machine.`
+then the file given with --config. A run's traffic stays on this machine.`
 
 func newRoot(s streams) *cobra.Command {
 	root := &cobra.Command{

@@ -4,7 +4,7 @@
 // The pipeline:
 //
 //  1. [Rows] turns a [Plan] (servers × cases × strategies × correct and
-//     controls × TLS version) into predicted rows. Nothing runs; the rows can be
+//     controls × TLS version × protocol) into predicted rows. Nothing runs; the rows can be
 //     printed. On a real server a case meets the strategies that it is about, if
 //     its control is written for that server; the server's limits are in the
 //     prediction.
