@@ -60,6 +60,7 @@ func listCases(w io.Writer, verbose bool) {
 		if !verbose {
 			continue
 		}
+		_, _ = fmt.Fprintf(w, "\t  class: %s\n", a.Class)
 		if a.Unbuilt != "" {
 			_, _ = fmt.Fprintf(w, "\t  not built: %s\n", a.Unbuilt)
 		}

@@ -198,6 +198,12 @@ func (a Attempt) unmet(protocol, version string) string {
 // overQUIC: the attempt and its legitimate legs speak HTTP/3.
 func (a Attempt) overQUIC() bool { return a.Path.Port == origin.UDP }
 
+// of is the attempt in another class than Safe.
+func (a Attempt) of(c Class) Attempt {
+	a.Class = c
+	return a
+}
+
 var registry = map[string]Attempt{}
 
 // register adds attempts to the registry and panics on a duplicate.

@@ -65,7 +65,7 @@ func init() {
 			"a dual-stack socket has to listen on the unspecified address, which machines outside could reach; tests of package origin hold that mapped addresses and zones are unmapped"),
 		unbuilt(Reachability, "A11", "a sweep of other ports: administration, metrics, profiling", KnowsAddress,
 			"CWE-1125, excessive attack surface",
-			"neither the built-in origin nor the drivers open such a port; of the origin's other listeners A09, A12 and A13 try each"),
+			"neither the built-in origin nor the drivers open such a port; of the origin's other listeners A09, A12 and A13 try each").of(Intrusive),
 		Attempt{
 			ID: "A12", Title: "the plaintext port beside the TLS one",
 			Family: Reachability, Capability: KnowsAddress, Class: Safe,
@@ -80,7 +80,7 @@ func init() {
 		},
 		unbuilt(Reachability, "A14", "QUIC from a forged source address", OnPath,
 			"CVE-2026-40460; RFC 9000 section 8.1",
-			"datagrams with a forged source address need raw sockets, and with them root"),
+			"datagrams with a forged source address need raw sockets, and with them root").of(Disruptive),
 		Attempt{
 			ID: "A15", Title: "a path that looks like a health check",
 			Protocols: everyProtocol,

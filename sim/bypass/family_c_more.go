@@ -77,7 +77,7 @@ func init() {
 			Run:       certificates(authorityAsLeaf),
 		},
 		shown("C20", "the edge's certificate sent along behind one's own", OtherCertificate, "CVE-2023-2422", unrelatedBehind, origin.Subject, "any-index"),
-		shown("C21", "a chain of 80 certificates", KnowsAddress, "CVE-2018-16875, CVE-2026-32280", hugeChain, origin.Chain, "any-certificate"),
+		shown("C21", "a chain of 80 certificates", KnowsAddress, "CVE-2018-16875, CVE-2026-32280", hugeChain, origin.Chain, "any-certificate").of(Intrusive),
 		Attempt{
 			ID: "C22", Title: "certificate for an RSA key of 8200 bits",
 			Family: Certificate, Capability: OtherCertificate, Class: Intrusive,

@@ -131,9 +131,18 @@ func (l Lookup) Ask(ctx context.Context, t Target, spoken Spoken) (Consent, erro
 		}
 		return c, nil
 	}
-	until := now().AddDate(0, 0, 7).UTC().Format(time.DateOnly)
-	return Consent{}, fmt.Errorf("the owner of %s (%s) has not consented: run it with --allow-target %s --i-own-this-origin, or publish the text %q as a TXT record of %s or at %s as its CDN serves it%s: %w",
-		t.Address, t.Name, t.Address, statement(t, until), record(t), path(t), strings.Join(wrong, ""), ErrRefused)
+	how := fmt.Sprintf("run it with --allow-target %s --i-own-this-origin", t.Address)
+	if !t.numbered() {
+		how += fmt.Sprintf(", or publish the text %q as a TXT record of %s or at %s as its CDN serves it",
+			statement(t, now().AddDate(0, 0, 7).UTC().Format(time.DateOnly)), record(t), path(t))
+	}
+	return Consent{}, fmt.Errorf("the owner of %s (%s) has not consented: %s%s: %w", t.Address, t.Name, how, strings.Join(wrong, ""), ErrRefused)
+}
+
+// numbered: the target has no name, and nobody publishes anything under a number.
+func (t Target) numbered() bool {
+	_, err := netip.ParseAddr(t.Name)
+	return err == nil
 }
 
 // Network reaches what was consented to.
@@ -148,8 +157,8 @@ func (c Consent) Network() *wire.Consented {
 type found struct{ place, text string }
 
 func (l Lookup) statements(ctx context.Context, t Target) (all []found) {
-	if _, err := netip.ParseAddr(t.Name); err == nil {
-		return nil // nobody publishes anything under a number
+	if t.numbered() {
+		return nil
 	}
 	if l.Texts != nil {
 		texts, _ := l.Texts(ctx, record(t)) // none, as far as anybody can tell
