@@ -86,6 +86,7 @@ func attacks() []attack {
 		},
 		{name: "underscores", mistake: "alias-header", stage: StageHTTP, proof: Secret, held: everyProof &^ Secret, run: simple(headers("X_Origin_Verify: " + secretNow))},
 		{name: "other case", mistake: "case-insensitive-secret", stage: StageHTTP, proof: Secret, held: everyProof &^ Secret, run: simple(headers("X-Origin-Verify: " + strings.ToUpper(secretNow)))},
+		{name: "the beginning", mistake: "prefix-secret", stage: StageHTTP, proof: Secret, held: everyProof &^ Secret, run: simple(headers("X-Origin-Verify: " + secretNow[:comparedPrefix] + "-guessed"))},
 		{name: "tutorial", mistake: "weak-secret", stage: StageHTTP, proof: Secret, held: everyProof &^ Secret, run: simple(headers("X-Origin-Verify: changeme"))},
 		{name: "none", mistake: "never-asks", stage: StageTLS, proof: Chain, held: noCertificate, run: simple(headers())},
 		{name: "claimed", mistake: "trust-forwarded-certificate", stage: StageTLS, proof: Chain, held: noCertificate, run: simple(headers("Client-Cert: :MII=:"))},

@@ -70,6 +70,14 @@ func normalised(r *Result) *Result {
 	c.Validity.Warnings = list(c.Validity.Warnings)
 	c.Validity.AA = table(c.Validity.AA)
 	c.Validity.Generator = table(c.Validity.Generator)
+	c.Findings = slices.Clone(c.Findings)
+	for i := range c.Findings {
+		c.Findings[i].Rows = list(c.Findings[i].Rows)
+	}
+	c.Controls = slices.Clone(c.Controls)
+	for i := range c.Controls {
+		c.Controls[i].Cases = list(c.Controls[i].Cases)
+	}
 	c.Arms = list(slices.Clone(c.Arms))
 	for i := range c.Arms {
 		a := &c.Arms[i]

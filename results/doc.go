@@ -21,6 +21,8 @@
 //     metric, and each ratio that both sides have, by its rule. What is exact
 //     is compared by GateExact and GateAttempts, and counts of instructions by
 //     JudgeInstructions, within a share that never depends on the machine.
+//  8. A Finding is a hole that bypass rows show, with its evidence; GradeOf is
+//     the rule of its severity. A Control is a deliberate mistake and its fix.
 //
 // Invariants: a document holds finite numbers only; a metric has one unit for
 // ever; histograms of another geometry are refused; whatever keeps a rule

@@ -24,6 +24,8 @@ type Result struct {
 	Arms         []Arm             `json:"arms"`
 	Pairs        []Pair            `json:"pairs"`
 	Bypass       []BypassRow       `json:"bypass"`
+	Findings     []Finding         `json:"findings,omitempty"` // the gravest first
+	Controls     []Control         `json:"controls,omitempty"` // that let through what they must
 	Expectations []Expectation     `json:"expectations"`
 	Claims       []Claim           `json:"claims,omitempty"` // of others, beside what was measured here
 	Validity     Validity          `json:"validity"`

@@ -38,6 +38,10 @@ func Validate(r *Result) error {
 			v.problem("bypass[%d]: %s is ok although %q was predicted and %q measured", i, b.Case, b.Predicted, b.Measured)
 		}
 	}
+	taken := map[string]bool{}
+	for i := range r.Findings {
+		v.finding(i, &r.Findings[i], taken)
+	}
 	for i, e := range r.Expectations {
 		v.finite(fmt.Sprintf("expectations[%d]", i), e.Value)
 		if e.Pass && e.Inconclusive {

@@ -36,6 +36,7 @@ func (r *run) bypassExperiment(ctx context.Context, x *Experiment) error {
 	for i := range rows {
 		r.result.Bypass = append(r.result.Bypass, bypassRow(x.Name, &rows[i]))
 	}
+	addFindings(r.result, x.Name, rows)
 	if err != nil && ctx.Err() == nil {
 		// An origin that died has cost its rows, which say so; the others count.
 		v := &r.result.Validity

@@ -160,7 +160,7 @@ func (r *run) startPair(ctx context.Context, p *pair, index int, lab *lab) error
 	if p.origin, start.Origin, err = r.startOrigin(ctx, &start); err != nil {
 		return err
 	}
-	start.Credentials, start.Certificate, start.Audit, start.Source = credentials.edge, "", "", edgeAddress()
+	start.Credentials, start.Certificate, start.Audit, start.Include, start.Source = credentials.edge, "", "", "", edgeAddress()
 	return r.startEdge(ctx, p, &start)
 }
 
@@ -168,7 +168,7 @@ func (r *run) startPair(ctx context.Context, p *pair, index int, lab *lab) error
 func (r *run) originStart(arm *Arm, index int, credentials credentialSet) (Start, error) {
 	start := Start{
 		Protocol: ProtocolVersion, Arm: *arm, Seed: trialSeed(r.plan.Seed, index),
-		Credentials: credentials.origin, Audit: auditFile(r.cfg, arm),
+		Credentials: credentials.origin, Audit: auditFile(r.cfg, arm), Include: r.plan.included(arm),
 	}
 	if !arm.Plaintext {
 		start.Certificate = credOrigin

@@ -12,7 +12,7 @@ import (
 // TestMain lets the test binary be the originpull command, for the scripts
 // and for the workers that runs start.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"originpull": func() { os.Exit(Main()) }})
+	testscript.Main(m, map[string]func(){"originpull": func() { os.Exit(underTest()) }})
 }
 
 func TestScripts(t *testing.T) {

@@ -6,7 +6,7 @@
 //  2. Render looks the format up, renders into memory and writes once, so
 //     that a failure never leaves half a report behind.
 //
-// The table format is for a terminal. It answers, in this order: what a
+// The table format is for a terminal. Findings come first. It answers, in this order: what a
 // handshake costs, what pool and cache save, who else can pull, and whether
 // the numbers may be trusted. A section without arms or rows is left out,
 // except the last. Every number has its unit beside it or in its column's

@@ -35,6 +35,7 @@ type junitSuite struct {
 	Time      string      `xml:"time,attr"`
 	Timestamp string      `xml:"timestamp,attr"`
 	Cases     []junitCase `xml:"testcase"`
+	Out       string      `xml:"system-out,omitempty"`
 }
 
 type junitCase struct {
@@ -59,7 +60,7 @@ func junit(out *bytes.Buffer, r *results.Result, _ Options) error {
 	for _, s := range []junitSuite{
 		{Name: "run", Cases: runCases(r)},
 		{Name: "rules", Cases: ruleCases(r)},
-		{Name: "bypass", Cases: bypassCases(r)},
+		{Name: "bypass", Cases: bypassCases(r), Out: boundOf(r)},
 	} {
 		s.Time, s.Timestamp = "0", r.Started.UTC().Format("2006-01-02T15:04:05")
 		if s.Name == "run" {
@@ -142,7 +143,7 @@ func bypassCases(r *results.Result) []junitCase {
 		case rowSkipped:
 			c.Skipped = &junitMessage{Message: b.Skipped}
 		case rowUnexpected:
-			c.Failure = &junitMessage{Message: rowFinding(b), Text: rowFinding(b)}
+			c.Failure = &junitMessage{Message: rowFinding(b), Text: rowText(r, b)}
 		case rowExpected:
 		}
 		cases = append(cases, c)

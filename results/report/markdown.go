@@ -28,8 +28,10 @@ func markdown(out *bytes.Buffer, r *results.Result, _ Options) error {
 		mark = "❌"
 	}
 	fmt.Fprintf(out, "## %s originpull %s: %s\n\n%s\n", mark, md(r.Scenario.Name), r.Conclude(), md(strings.Join(grounds(r), "; ")))
+	markdownHoles(out, r)
 	markdownRules(out, r)
 	markdownFindings(out, r)
+	markdownControls(out, r)
 	for _, x := range r.Experiments {
 		markdownArms(out, r, x)
 	}
@@ -91,8 +93,8 @@ func markdownFindings(out *bytes.Buffer, r *results.Result) {
 	}
 	fmt.Fprintf(out, "\n### Who else can pull\n\n%s as predicted, %d not, %d not run here.\n",
 		plural(of(rowExpected), "row", "rows"), of(rowUnexpected), of(rowSkipped))
-	if through, attempts := results.Bypassed(pointers(r.Bypass)); attempts > 0 {
-		fmt.Fprintf(out, "\n%s.\n", bypassedOf(through, attempts))
+	if bound := boundOf(r); bound != "" {
+		fmt.Fprintf(out, "\n%s.\n", bound)
 	}
 	var rows [][]string
 	for i := range r.Bypass {

@@ -38,6 +38,30 @@ func rowName(b *results.BypassRow) string {
 	return strings.Join(parts, " ")
 }
 
+// rowText is rowFinding with what the document knows of the hole.
+func rowText(r *results.Result, b *results.BypassRow) string {
+	text := rowFinding(b)
+	f := r.Finding(b)
+	if f == nil {
+		return text
+	}
+	lines := append([]string{text, "finding: " + f.ID, "severity: " + string(f.Severity), "fix on " + f.Server + ": " + f.Fix}, evidence(&f.Evidence)...)
+	if f.Reference != "" {
+		lines = append(lines, "reference: "+f.Reference)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// boundOf says how many of the document's attempts got through, and what that
+// leaves open; "" where none was made.
+func boundOf(r *results.Result) string {
+	through, attempts := results.Bypassed(pointers(r.Bypass))
+	if attempts == 0 {
+		return ""
+	}
+	return bypassedOf(through, attempts)
+}
+
 // rowFinding says in a sentence why a row is not as predicted.
 func rowFinding(b *results.BypassRow) string {
 	text := fmt.Sprintf("%s: predicted %s, measured %s", b.Title, b.Predicted, b.Measured)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/originpull/originpull/results"
@@ -30,6 +31,15 @@ type sarifRun struct {
 	Automation  sarifID           `json:"automationDetails"`
 	Invocations []sarifInvocation `json:"invocations"`
 	Results     []sarifResult     `json:"results"`
+	Properties  *sarifBound       `json:"properties,omitempty"`
+}
+
+// sarifBound is what "so many bypassed in so many attempts" leaves open.
+type sarifBound struct {
+	Attempts   int     `json:"attempts"`
+	Bypassed   int     `json:"bypassed"`
+	Bound      float64 `json:"upperBound"` // of the rate, see results.UpperBound
+	Confidence float64 `json:"confidence"`
 }
 
 type sarifTool struct {
@@ -44,8 +54,16 @@ type sarifDriver struct {
 }
 
 type sarifRule struct {
-	ID    string    `json:"id"`
-	Short sarifText `json:"shortDescription"`
+	ID         string               `json:"id"`
+	Short      sarifText            `json:"shortDescription"`
+	Help       *sarifText           `json:"help,omitempty"`
+	Properties *sarifRuleProperties `json:"properties,omitempty"`
+}
+
+// sarifRuleProperties are GitHub's own: the score orders alerts.
+type sarifRuleProperties struct {
+	Tags  []string `json:"tags"`
+	Score string   `json:"security-severity"`
 }
 
 type sarifText struct {
@@ -67,6 +85,17 @@ type sarifResult struct {
 	Message      sarifText         `json:"message"`
 	Locations    []sarifLocation   `json:"locations"`
 	Fingerprints map[string]string `json:"partialFingerprints"`
+	Properties   *sarifFinding     `json:"properties,omitempty"`
+}
+
+// sarifFinding is the part of a finding that a message has no room for.
+type sarifFinding struct {
+	ID        string            `json:"finding"`
+	Severity  results.Grade     `json:"severity"`
+	Mistake   string            `json:"mistake,omitempty"`
+	Fix       string            `json:"fix"`
+	Reference string            `json:"reference,omitempty"`
+	Evidence  *results.Evidence `json:"evidence"`
 }
 
 type sarifLocation struct {
@@ -112,14 +141,25 @@ func sarif(out *bytes.Buffer, r *results.Result, _ Options) error {
 		if !known {
 			at = len(run.Tool.Driver.Rules)
 			index[b.Case] = at
-			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{ID: b.Case, Short: sarifText{Text: b.Title}})
+			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRuleOf(r, b))
 		}
-		run.Results = append(run.Results, sarifResult{
+		result := sarifResult{
 			RuleID: b.Case, RuleIndex: at, Level: rowLevel(b),
-			Message:      sarifText{Text: rowName(b) + ": " + rowFinding(b)},
+			Message:      sarifText{Text: rowName(b) + ": " + rowText(r, b)},
 			Locations:    []sarifLocation{{Physical: scenarioPlace(r, b.Experiment)}},
 			Fingerprints: map[string]string{fingerprintKey: fingerprint(r, b)},
-		})
+		}
+		if f := r.Finding(b); f != nil {
+			result.Properties = &sarifFinding{
+				ID: f.ID, Severity: f.Severity, Mistake: f.Mistake, Fix: f.Fix, Reference: f.Reference, Evidence: &f.Evidence,
+			}
+		}
+		run.Results = append(run.Results, result)
+	}
+	if through, attempts := results.Bypassed(pointers(r.Bypass)); attempts > 0 {
+		run.Properties = &sarifBound{
+			Attempts: attempts, Bypassed: through, Bound: results.UpperBound(through, attempts), Confidence: results.BoundConfidence,
+		}
 	}
 	e := json.NewEncoder(out)
 	e.SetEscapeHTML(false)
@@ -128,6 +168,36 @@ func sarif(out *bytes.Buffer, r *results.Result, _ Options) error {
 		return fmt.Errorf("writing JSON: %w", err)
 	}
 	return nil
+}
+
+// sarifRuleOf is the rule of the row's case. Its score is that of the gravest of
+// the case's findings, its help what to do about each.
+func sarifRuleOf(r *results.Result, b *results.BypassRow) sarifRule {
+	rule := sarifRule{ID: b.Case, Short: sarifText{Text: b.Title}}
+	var help []string
+	add := func(line string) {
+		if !slices.Contains(help, line) {
+			help = append(help, line)
+		}
+	}
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		if f.Case != b.Case {
+			continue
+		}
+		if rule.Properties == nil { // findings begin with the gravest
+			rule.Properties = &sarifRuleProperties{Tags: []string{"security"}, Score: f.Severity.Score()}
+			add(f.Title + ": open to an attacker who " + f.Capability + ".")
+			if f.Reference != "" {
+				add("Reference: " + f.Reference + ".")
+			}
+		}
+		add(fmt.Sprintf("Fix on %s, under %s: %s", f.Server, f.Strategy, f.Fix))
+	}
+	if len(help) > 0 {
+		rule.Help = &sarifText{Text: strings.Join(help, "\n")}
+	}
+	return rule
 }
 
 // rowLevel is an error where someone who must not pull did, or the edge could

@@ -29,6 +29,7 @@ func renderTable(out *bytes.Buffer, r *results.Result, o Options) error {
 	}
 	p := &page{out: out, width: max(width, leastWidth), color: o.Color}
 	headline(p, r)
+	findings(p, r)
 	number := 0
 	next := func(title string) string {
 		number++
@@ -55,6 +56,7 @@ func renderTable(out *bytes.Buffer, r *results.Result, o Options) error {
 		for _, name := range planned {
 			whoElse(p, r, name)
 		}
+		controlled(p, r)
 	}
 	if len(r.Claims) > 0 {
 		p.heading(next("What others claim"))

@@ -33,6 +33,8 @@
 //   - A row is ok only when the measured verdict is the predicted one, the
 //     legitimate edge succeeded before and after, and every refused step was
 //     refused for a proof that the attempt lacks.
+//   - [Evidence] is kept of what a correct policy let through against the
+//     prediction, without the lab's secrets and keys, and of nothing else.
 //   - A case that cannot be made is listed with its reason, and a row that
 //     cannot is skipped with its own; neither counts as passed.
 //   - Family F is bounded in count and time. Its verdict is on who got in and on

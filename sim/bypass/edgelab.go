@@ -153,7 +153,10 @@ func (r Row) judgeEdge(a Attempt, o Outcome) Row {
 		switch {
 		case step.Protected() || step.Leaked:
 			r.Measured, r.Reason, r.Detail = a.gain(), "", "got through: "+step.Name
-			return r.compare()
+			if r = r.compare(); !r.OK && r.Mistake == "" {
+				r.Evidence = &Evidence{Step: step.Name, Status: step.Status}
+			}
+			return r
 		case a.Refusal != "" && !strings.Contains(step.Reason, a.Refusal):
 			return r.failed(Blocked, "step %q was refused with %q, expected %q", step.Name, step.Reason, a.Refusal)
 		}

@@ -36,7 +36,8 @@ func init() {
 			Reference: "RFC 9110 section 5.1: names know no case, values do",
 			Steps:     []string{"send the right value in small letters", "send it with a letter more", "send it with a letter less"},
 			Holds:     origin.Authority, Mistakes: map[string]string{origin.Header: "case-insensitive-secret"},
-			Run: otherCase,
+			Also: map[string]string{origin.Header: "prefix-secret"},
+			Run:  otherCase,
 		},
 		Attempt{
 			ID: "B08", Title: "underscores and dots in the header's name",

@@ -117,6 +117,7 @@ func TestHoles(t *testing.T) {
 		{"trust-forwarded", []string{"A02"}},
 		{"any-secret", []string{"A05", "B02", "B04", "B06", "B07"}},
 		{"first-value", []string{"B06"}},
+		{"prefix-secret", []string{"B06", "B07"}},
 		{"never-retire", []string{"B04"}},
 	}
 	for _, test := range tests {

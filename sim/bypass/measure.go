@@ -109,7 +109,11 @@ func (r Row) judge(ctx context.Context, b bench, o Outcome) Row {
 			names = append(names, step.Name)
 		}
 		r.Detail = "got through: " + strings.Join(names, "; ")
-		return r.compare()
+		r = r.compare()
+		if !r.OK && r.Mistake == "" {
+			r.Evidence = b.lab.evidence(ctx, through[0])
+		}
+		return r
 	}
 	if o.Denied != "" {
 		return r.failed(Denied, "%s", o.Denied)

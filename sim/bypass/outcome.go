@@ -36,6 +36,8 @@ type Step struct {
 
 	sent, received int64 // bytes on the connection so far
 
+	seen witness // for evidence
+
 	// Lacks are proofs that this step lacks and another of the attempt holds.
 	Lacks origin.Proof
 

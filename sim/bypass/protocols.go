@@ -92,8 +92,11 @@ func (c *Connection) sendH2(ctx context.Context, t Try) (Step, error) {
 	}
 	step.Stage, step.Status, step.Proof = wire.StageHTTP, answer.StatusCode, answer.Header.Get(origin.ProofHeader)
 	step.Reason = fmt.Sprintf("%d %s", answer.StatusCode, http.StatusText(answer.StatusCode))
-	// What the body says is kept nowhere: it may hold a secret.
-	_, err = io.Copy(io.Discard, io.LimitReader(answer.Body, maxBody))
+	// Of what the body says only evidence is kept: it may hold a secret.
+	body, err := io.ReadAll(io.LimitReader(answer.Body, maxBody))
+	if step.Protected() {
+		c.lab.keep(&step.seen, answer, body)
+	}
 	return step, errors.Join(err, answer.Body.Close())
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"time"
@@ -41,6 +42,7 @@ func (l *Lab) TryQUIC(ctx context.Context, t Try) (Step, error) {
 	conn, trace, err := wire.HandshakeQUIC(limited, packets, wire.QUICConfig{Target: l.Target, TLS: cfg})
 	step.Stage, step.Resumed = trace.Stage, trace.Resumed
 	if err == nil {
+		step.seen.handshake(trace, conn.ConnectionState().TLS, l.shows(t))
 		step, err = l.requestQUIC(limited, conn, step, t)
 		// The socket was the attempt's own; how it closes is nobody's concern.
 		_ = conn.Close(uint64(http3.ErrCodeNoError))
@@ -80,7 +82,12 @@ func (l *Lab) requestQUIC(ctx context.Context, conn *wire.QUIC, step Step, t Try
 	}
 	step.Stage, step.Status, step.Proof = wire.StageHTTP, answer.StatusCode, answer.Header.Get(origin.ProofHeader)
 	step.Reason = answer.Status
-	// What the body says is kept nowhere: it may hold a secret.
+	// Of what the body says only evidence is kept, because it may hold a secret;
+	// that it breaks off is nobody's concern.
+	if step.Protected() && l.pristine.Mistake == "" {
+		body, _ := io.ReadAll(io.LimitReader(answer.Body, lookedAt))
+		l.keep(&step.seen, answer, body)
+	}
 	_ = answer.Body.Close()
 	return step, nil
 }

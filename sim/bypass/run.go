@@ -35,6 +35,7 @@ type Row struct {
 	Detail    string     `json:"detail"`             // the deciding step, and what is wrong with a row that is not ok
 	Price     *Price     `json:"price,omitempty"`    // of an attempt of family F
 	Attempts  int        `json:"attempts,omitempty"` // of family R: how many were made; 0 = one
+	Evidence  *Evidence  `json:"evidence,omitempty"` // of what the correct policy let through against the prediction
 }
 
 // Runner makes a plan's attempts.
@@ -42,7 +43,7 @@ type Runner struct {
 	Start    Starter               // required
 	Material *Material             // nil: made afresh
 	Progress func(done, total int) // called after every row; nil: not
-	Patience time.Duration         // with one step, one pull, one look into the audit log; 0 = 2 s
+	Patience time.Duration         // with one step, one pull, one look into the audit log; 0 = 5 s
 	Floods   Floods                // bounds family F
 	Seed     uint64                // of family R
 	Attempts int                   // of a row of family R; 0 = 350
@@ -68,7 +69,7 @@ func (r Runner) Run(ctx context.Context, plan Plan) ([]Row, error) {
 		}
 	}
 	if r.Patience == 0 {
-		r.Patience = 2 * time.Second
+		r.Patience = 5 * time.Second
 	}
 	s := &series{runner: r, planned: planned, rows: make([]*Row, len(planned))}
 	err = s.run(ctx)

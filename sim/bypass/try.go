@@ -92,6 +92,7 @@ type Connection struct {
 	step     Step // what is known of every request on it
 	patience time.Duration
 	accepted bool // the origin has accepted the client's part of the handshake
+	lab      *Lab
 }
 
 // Connect dials and shakes hands. Without a connection the step says how the
@@ -128,7 +129,7 @@ func (l *Lab) Connect(ctx context.Context, t Try) (*Connection, Step, error) {
 		_, _ = io.WriteString(raw, t.Preface)
 	}
 	if t.Side == SidePlain {
-		return &Connection{tls: raw, raw: raw, reader: bufio.NewReader(raw), step: step, patience: l.patience}, step, nil
+		return &Connection{tls: raw, raw: raw, reader: bufio.NewReader(raw), step: step, patience: l.patience, lab: l}, step, nil
 	}
 	if t.SplitHello {
 		raw.Conn = &splitter{Conn: raw.Conn}
@@ -140,8 +141,10 @@ func (l *Lab) Connect(ctx context.Context, t Try) (*Connection, Step, error) {
 		step.Stage, step.Resumed = trace.Stage, trace.Resumed
 	}
 	if err == nil {
-		c := &Connection{tls: conn, raw: raw, reader: bufio.NewReader(conn), step: step, patience: l.patience}
-		c.accepted = conn.ConnectionState().Version < tls.VersionTLS13
+		state := conn.ConnectionState()
+		step.seen.handshake(trace, state, l.shows(t))
+		c := &Connection{tls: conn, raw: raw, reader: bufio.NewReader(conn), step: step, patience: l.patience, lab: l}
+		c.accepted = state.Version < tls.VersionTLS13
 		return c, step, nil
 	}
 	_ = raw.Close() // the refusal is what matters
@@ -185,14 +188,19 @@ func (l *Lab) clientConfig(t Try) *tls.Config {
 	if t.OldTLS {
 		cfg.MinVersion, cfg.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
 	}
-	if t.Certificate != "" || t.shown != nil {
-		pair := l.Material.clients[t.Certificate]
-		if t.shown != nil {
-			pair = *t.shown
-		}
-		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+	if pair := l.shows(t); pair != nil {
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair, nil }
 	}
 	return cfg
+}
+
+// shows is the certificate of a try; nil for none.
+func (l *Lab) shows(t Try) *tls.Certificate {
+	if t.shown != nil || t.Certificate == "" {
+		return t.shown
+	}
+	pair := l.Material.clients[t.Certificate]
+	return &pair
 }
 
 // Send writes the request of t and reads the answer.
@@ -213,11 +221,12 @@ func (c *Connection) Send(ctx context.Context, t Try) (Step, error) {
 	}
 	c.accepted, step.Stage = true, wire.StageHTTP
 	step.Status, step.Proof = answer.StatusCode, answer.Header.Get(origin.ProofHeader)
-	// What the body says is kept nowhere: it may hold a secret. It is read to
-	// its end, so that the connection can be used again.
+	// Of what the body says only evidence is kept, because it may hold a secret.
+	// It is read to its end, so that the connection can be used again.
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxBody))
 	err = errors.Join(err, answer.Body.Close())
 	if step.Protected() && t.Seeks == "" {
+		c.lab.keep(&step.seen, answer, body)
 		return step, nil
 	}
 	if err != nil {
@@ -225,6 +234,9 @@ func (c *Connection) Send(ctx context.Context, t Try) (Step, error) {
 	}
 	step.Reason = answer.Status
 	step.look(t, answer, body)
+	if step.Leaked {
+		c.lab.keep(&step.seen, answer, body)
+	}
 	return step, nil
 }
 
