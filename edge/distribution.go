@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/originpull/originpull/edge/cache"
@@ -87,13 +88,39 @@ func NewDistribution(l Layout) (*Distribution, error) {
 
 // Pull answers a viewer at one of the points of presence: see [Edge.Pull].
 func (d *Distribution) Pull(ctx context.Context, v Viewer) (Reply, error) {
-	pop, route := 0, d.route(v.Host, v.Path)
-	if n := uint64(len(d.pops)); n > 1 {
-		pop = int(draw(d.seed, d.pulls.Add(1)) % n)
-	}
+	pop, route := d.next(), d.route(v.Host, v.Path)
 	reply, err := d.pops[pop].edges[route].Pull(ctx, v)
 	reply.Pop, reply.Origin = pop, route
 	return reply, err
+}
+
+// next is the point of presence of the next viewer.
+func (d *Distribution) next() int {
+	if n := uint64(len(d.pops)); n > 1 {
+		return int(draw(d.seed, d.pulls.Add(1)) % n)
+	}
+	return 0
+}
+
+// Open answers a viewer with content that streams: see [Edge.Open].
+func (d *Distribution) Open(ctx context.Context, v *Visit) (Answer, error) {
+	return d.pops[d.next()].edges[d.route(v.Host, v.Path)].Open(ctx, v)
+}
+
+// Retarget replaces what the points of presence, and the shield, ask each origin
+// with: see [Edge.Retarget]. There is one aim for each route, or a single one.
+func (d *Distribution) Retarget(aims []Aim) error {
+	if len(aims) != max(1, len(d.routes)) {
+		return fmt.Errorf("%d aims for %d origins: each needs its own", len(aims), max(1, len(d.routes)))
+	}
+	for _, s := range append(slices.Clone(d.pops), d.shield) {
+		for i := range aims {
+			if s != nil {
+				s.edges[i].Retarget(aims[i])
+			}
+		}
+	}
+	return nil
 }
 
 // route is the origin whose a request is: the first that it matches.

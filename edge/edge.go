@@ -83,17 +83,17 @@ type Edge struct {
 	cfg   Config
 	pools []*pool.Pool // see Topology.Shares
 	pulls atomic.Uint64
-	aim   atomic.Pointer[aim]
+	aim   atomic.Pointer[Aim]
 	cache *cache.Cache
 
 	passing bool         // no cache and no parent: every pull goes to the origin
 	passed  atomic.Int64 // pulls that went past the cache
 }
 
-// aim is what an edge asks of its origin with.
-type aim struct {
-	target pool.Target
-	header [][2]string
+// Aim is what an edge asks its origin with: Config.Target and Config.Header.
+type Aim struct {
+	Target pool.Target
+	Header [][2]string
 }
 
 // New makes an edge with an empty pool and an empty cache.
@@ -113,7 +113,7 @@ func New(cfg Config) (*Edge, error) {
 		}
 	}
 	e := &Edge{cfg: cfg, cache: c, passing: cfg.Cache.Capacity == 0 && cfg.Parent == nil}
-	e.aim.Store(&aim{cfg.Target, cfg.Header})
+	e.aim.Store(&Aim{cfg.Target, cfg.Header})
 	e.cfg.Topology = cfg.Topology.settled()
 	if err := e.cfg.Topology.validate(); err != nil {
 		return nil, fmt.Errorf("the edge's topology: %w", err)
@@ -144,7 +144,7 @@ func (e *Edge) Prewarm(ctx context.Context) ([]*wire.Trace, error) {
 	}
 	var all []*wire.Trace
 	for _, p := range e.pools {
-		traces, err := p.Prewarm(ctx, &e.aim.Load().target)
+		traces, err := p.Prewarm(ctx, &e.aim.Load().Target)
 		all = append(all, traces...)
 		if err != nil {
 			return all, fmt.Errorf("prewarming the edge's pool: %w", err)
@@ -159,7 +159,7 @@ func (e *Edge) Pull(ctx context.Context, v Viewer) (Reply, error) {
 	if v.Method == "" {
 		v.Method = http.MethodGet
 	}
-	if err := e.cfg.barred(v.Header, e.aim.Load().target.TLS); err != nil {
+	if err := e.cfg.barred(v.Header, e.aim.Load().Target.TLS); err != nil {
 		return Reply{Status: e.cfg.Status[PhaseBarred]}, fmt.Errorf("%s %s: %w", v.Method, v.Path, err)
 	}
 	if e.looped(v.Header) {
@@ -274,7 +274,7 @@ var hopByHop = []string{
 // the edge's own. A viewer's Connection header cannot remove the latter,
 // because they are set after it was obeyed.
 func (e *Edge) header(viewer http.Header) [][2]string {
-	own := e.aim.Load().header
+	own := e.aim.Load().Header
 	if e.cfg.Loop != "" {
 		return append(e.forwarded(viewer, own), [2]string{loopHeader, e.loop(viewer)})
 	}

@@ -21,7 +21,7 @@ func TestLoop(t *testing.T) {
 		{"a longer name", "lab", []string{"laboratory"}, false, [][2]string{{"Cdn-Loop", "laboratory, lab"}}},
 	} {
 		e := &Edge{cfg: Config{Loop: test.loop}}
-		e.aim.Store(&aim{})
+		e.aim.Store(&Aim{})
 		viewer := http.Header{"Cdn-Loop": test.viewer, "Accept": {"*/*"}}
 		if got := e.looped(viewer); got != test.looped {
 			t.Errorf("%s: looped is %v", test.name, got)

@@ -45,7 +45,7 @@ func (e *Edge) Open(ctx context.Context, v *Visit) (Answer, error) {
 	if v.Method == "" {
 		v.Method = http.MethodGet
 	}
-	if err := e.cfg.barred(v.Header, e.aim.Load().target.TLS); err != nil {
+	if err := e.cfg.barred(v.Header, e.aim.Load().Target.TLS); err != nil {
 		return Answer{Status: e.cfg.Status[PhaseBarred]}, fmt.Errorf("%s %s: %w", v.Method, v.Path, &Failure{PhaseBarred, err})
 	}
 	f := &visit{edge: e, asked: v}
@@ -71,8 +71,9 @@ func (e *Edge) Open(ctx context.Context, v *Visit) (Answer, error) {
 // Retarget replaces Config.Target and Config.Header for later pulls: another
 // address, another certificate, another secret. Exchanges under way end where
 // they began; connections that are idle are closed.
-func (e *Edge) Retarget(t pool.Target, header [][2]string) {
-	e.aim.Store(&aim{e.cfg.shape(t), header})
+func (e *Edge) Retarget(to Aim) {
+	to.Target = e.cfg.shape(to.Target)
+	e.aim.Store(&to)
 	for _, p := range e.pools {
 		p.CloseIdle()
 	}

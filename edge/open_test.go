@@ -71,7 +71,7 @@ func TestOpenFails(t *testing.T) {
 		if !errors.Is(err, ErrBarred) || answer.Status != every[PhaseBarred] {
 			t.Errorf("%+v, %v", answer, err)
 		}
-		e.Retarget(pool.Target{Address: at, Dialer: wire.Dialer{Network: &away{refuse: true}}}, nil)
+		e.Retarget(Aim{Target: pool.Target{Address: at, Dialer: wire.Dialer{Network: &away{refuse: true}}}})
 		answer, err = e.Open(t.Context(), &Visit{Viewer: Viewer{Path: "/"}})
 		failure, ok := errors.AsType[*Failure](err)
 		if !ok || failure.Phase != PhaseRefused || answer.Status != every[PhaseRefused] {

@@ -18,7 +18,7 @@ type sender interface {
 // try has s send until the origin answers, or until the edge's patience ends.
 func (e *Edge) try(ctx context.Context, method string, s sender) error {
 	cfg := &e.cfg
-	p, target := e.pool(), &e.aim.Load().target
+	p, target := e.pool(), &e.aim.Load().Target
 	end := time.Time{}
 	dialer := target.Dialer.Timeout
 	if cfg.Retry.Budget > 0 {

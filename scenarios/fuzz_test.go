@@ -16,6 +16,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		f.Add(string(src.Content), "workload.trials=2")
 	}
+	f.Add("version: 1\norigins: [{name: a, match: {path: /a/*}, edge: {protocol: h2}}, {name: b}]", "origins=[{name: c}]")
 	f.Add("version: 1\nedge: {preset: near}\ncompare: [{axis: edge.preset, values: [none, near, far]}]", "edge.preset=far")
 	f.Fuzz(func(t *testing.T, content, set string) {
 		s, err := Load(Source{File: "f.yaml", Content: []byte(content), Set: []string{set}, Presets: testPresets})

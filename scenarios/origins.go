@@ -11,6 +11,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// Origins are several origins behind one edge; none is the one of Settings.Origin.
+type Origins []NamedOrigin
+
 // NamedOrigin is one of several origins behind one edge.
 type NamedOrigin struct {
 	Name   string     `yaml:"name" json:"name" required:"true" pattern:"label" doc:"The name of the origin, by which results and expectations tell it from the others."`
@@ -57,10 +60,20 @@ func (s Settings) At(i int) Settings {
 	return s
 }
 
+// decodeNode reads a list that is not too long, and forgets where the one was
+// written that it takes the place of.
+func (o *Origins) decodeNode(d *decoder, n *yaml.Node, at spot) {
+	if len(n.Content) > mostOrigins {
+		d.report(at.path, fmt.Sprintf("%d origins are more than %d; list fewer", len(n.Content), mostOrigins))
+		return
+	}
+	maps.DeleteFunc(d.places, func(path string, _ place) bool { return strings.HasPrefix(path, at.path+"[") })
+	d.list(n, reflect.ValueOf((*[]NamedOrigin)(o)).Elem(), at)
+}
+
 // decodeNode keeps what the origin writes itself: what it inherits is known
 // when everything else is.
 func (o *NamedOrigin) decodeNode(d *decoder, n *yaml.Node, at spot) {
-	maps.DeleteFunc(d.places, func(path string, _ place) bool { return strings.HasPrefix(path, at.path+".") }) // of a list in whose place this one stands
 	type plain NamedOrigin
 	var read plain
 	d.structure(n, reflect.ValueOf(&read).Elem(), at.path)
@@ -69,12 +82,12 @@ func (o *NamedOrigin) decodeNode(d *decoder, n *yaml.Node, at spot) {
 	v := reflect.ValueOf(o).Elem()
 	for _, path := range Paths(false) {
 		from := joinPath(at.path, path)
-		here, has := fieldNamed(v.Type(), path)
+		inner, has := fieldNamed(v.Type(), path)
 		if _, written := d.places[from]; !has || !written || d.bad(from) {
 			continue
 		}
 		setting, _ := settingNamed(path)
-		value := v.FieldByIndex(here.index)
+		value := v.FieldByIndex(inner.index)
 		o.own = append(o.own, Assignment{Path: path, Value: display(value), index: setting.index, value: value, from: from})
 	}
 }
@@ -153,15 +166,13 @@ func (d *decoder) origins(e *Experiment) {
 }
 
 func (d *decoder) originsOf(cell *Cell, path string) {
-	switch n := len(cell.Origins); {
+	switch {
 	case cell.Workload.Mode == "handshakes":
 		d.reportOnce(path, "a handshake is one origin's; use mode: requests, or write origins: [] in this experiment")
 	case cell.Link.Distant():
 		d.reportOnce(path, "several origins are reached over loopback only; use link: {kind: direct}, or write origins: [] in this experiment")
 	case cell.Edge.Plant.CPU > 0:
 		d.reportOnce(path, "CPU is planted on one origin and its edge only; remove edge.plant, or write origins: []")
-	case n > mostOrigins:
-		d.reportOnce(path, fmt.Sprintf("%d origins are more than %d; list fewer", n, mostOrigins))
 	}
 	names, shares := map[string]bool{}, 0.0
 	for i := range cell.Origins {

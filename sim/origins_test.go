@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -243,5 +244,56 @@ func TestTheWrongCredentialsGetNothing(t *testing.T) {
 	}
 	if len(secrets) != 5 || len(roots) != 4 {
 		t.Errorf("%d secrets and %d authorities", len(secrets), len(roots))
+	}
+}
+
+// TestSeveralServersBehindOneEdge: every server that is here beside the built-in
+// one, each with a policy of its own, with a plain-TCP baseline and a double.
+func TestSeveralServersBehindOneEdge(t *testing.T) {
+	var list strings.Builder
+	servers := 0
+	for _, d := range origin.Drivers() {
+		if _, err := d.Find(t.Context()); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatalf("CI needs every server: %v", err)
+			}
+			continue
+		}
+		servers++
+		fmt.Fprintf(&list, "  - {name: %s, match: {path: /%s/x.y/*}, origin: {server: %s}}\n", d.Name, d.Name, d.Name)
+	}
+	result := mustRun(t, compileText(t, `
+version: 1
+name: small
+edge: {cache: {capacity: 0}}
+origin: {mtls: {pin: none, revocation: false}}
+origins:
+`+list.String()+`  - {name: own, origin: {strategies: [header]}, edge: {tls: {resumption: true}}}
+experiments:
+  - name: p
+    workload: {mode: requests, requests: 300}
+    expect: ["requests.failed == 0", "requests.failed{role=baseline} == 0"]
+`))
+	if v := result.Validity; !v.Valid || len(v.Tallies) != 3*(servers+1) {
+		t.Errorf("%+v", v)
+	}
+	for _, name := range []string{"p", "p/plain-tcp", "p/aa"} {
+		a := result.Arm(name)
+		if len(a.Origins) != servers+1 || a.Metrics["connect.count"].Value != float64(servers+1) {
+			t.Errorf("%s: %+v", name, a.Metrics["connect.count"])
+		}
+		requests := 0.0
+		for _, o := range a.Origins {
+			requests += o.Metrics["origin.requests"].Value
+			if full := o.Metrics["handshake.full"].Value; full != 1 && name != "p/plain-tcp" || full != 0 && name == "p/plain-tcp" {
+				t.Errorf("%s: %s: %v handshakes", name, o.Name, full)
+			}
+		}
+		if requests != 300 {
+			t.Errorf("%s: %v requests", name, requests)
+		}
+		if processCPUAvailable() == nil && a.Metrics["request.cpu.origin"].Value <= 0 {
+			t.Errorf("%s: no CPU of the origins: %+v", name, a.Metrics["request.cpu.origin"])
+		}
 	}
 }

@@ -52,6 +52,10 @@ func newRoot(s streams) *cobra.Command {
 	return root
 }
 
+// fileOnly annotates a command with the one key of its settings file that no flag
+// can say.
+const fileOnly = "file-only"
+
 // settings layers a command's flags over ORIGINPULL_* and a settings file.
 func settings(cmd *cobra.Command) (*viper.Viper, error) {
 	v := viper.New()
@@ -67,7 +71,7 @@ func settings(cmd *cobra.Command) (*viper.Viper, error) {
 			return nil, usage(fmt.Errorf("settings file %s: %w", file, err))
 		}
 		for _, key := range v.AllKeys() {
-			if cmd.Flags().Lookup(key) == nil {
+			if cmd.Flags().Lookup(key) == nil && cmd.Annotations[fileOnly] != key {
 				return nil, usage(fmt.Errorf("settings file %s: %q is no setting of %q", file, key, cmd.CommandPath()))
 			}
 		}

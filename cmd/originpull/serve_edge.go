@@ -2,16 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"net/url"
 	"runtime"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,26 +13,33 @@ import (
 
 	"github.com/originpull/originpull/edge"
 	"github.com/originpull/originpull/edge/cache"
-	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/edge/proxy"
 	"github.com/originpull/originpull/scenarios"
-	"github.com/originpull/originpull/sim"
-	"github.com/originpull/originpull/wire"
 )
 
-const serveEdgeHelp = `Serve as an edge: a caching reverse proxy (RFC 9111) before one origin, for
-HTTP/1.1 and, with a certificate, h2 viewers.
+const serveEdgeHelp = `Serve as an edge: a caching reverse proxy (RFC 9111) before one origin or
+several, for HTTP/1.1 and, with a certificate, h2 viewers.
 
   originpull serve edge --listen 127.0.0.1:8080 --origin http://127.0.0.1:9000 --metrics 127.0.0.1:9100
   originpull serve edge --listen :8443 --tls-cert site.pem --tls-key site.key \
     --origin https://origin.example --cert edge.pem --key edge.key --header-name X-Origin-Verify --secret-file secret
 
-Nothing but the given origin is ever asked, whatever an answer says.`
+Nothing but the given origin is ever asked, whatever an answer says.
+
+Several origins are a list in the file behind --config, each with what the flags
+from --origin to --secret-file say, and nothing of another's. A request goes to
+the first whose match it meets; the last has none:
+
+  origins:
+    - {name: api, match: {path: /api/*}, origin: https://10.0.0.1, secret-file: api.secret}
+    - {name: img, match: {host: "*.img.example"}, origin: https://10.0.0.2, cert: edge.pem, key: edge.key}
+    - {name: rest, origin: http://10.0.0.3:8080}`
 
 func serveEdge(s streams) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "edge", Short: "A caching reverse proxy before one origin", Long: serveEdgeHelp,
-		Args: checked(cobra.NoArgs),
+		Use: "edge", Short: "A caching reverse proxy before one origin or several", Long: serveEdgeHelp,
+		Annotations: map[string]string{fileOnly: originsKey},
+		Args:        checked(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v, err := settings(cmd)
 			if err != nil {
@@ -56,16 +57,7 @@ func serveEdge(s streams) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.String("listen", "127.0.0.1:8080", "address for viewers")
-	f.String("origin", "", "URL of the origin: http:// or https://, host and port")
-	f.String("host", "", "Host for the origin, and the name that its certificate must have (default: that of --origin)")
-	f.Bool("keep-host", false, "ask the origin for the viewer's host")
-	f.String("protocol", string(pool.H1), "HTTP towards the origin: h1 or h2")
-	f.String("cert", "", "client certificate for the origin (PEM, with intermediates)")
-	f.String("key", "", "its key")
-	f.String("cacert", "", "authorities that may have issued the origin's certificate (default: the system's)")
-	f.String("preset", "", "pool, retries and statuses as a CDN documents them: originpull list presets")
-	f.String("header-name", "X-Origin-Verify", "secret header for the origin")
-	f.String("secret-file", "", "file with its value; without it there is no such header")
+	upstreamFlags(f)
 	f.String("tls-cert", "", "certificate for viewers (PEM, with intermediates); without it they speak plain HTTP/1.1")
 	f.String("tls-key", "", "its key")
 	f.String("viewer-ca", "", "authorities of viewers' certificates: whoever has none from them is turned away")
@@ -86,41 +78,39 @@ const ballastSize = 64 << 20
 
 // edgeServing is what serve edge was told.
 type edgeServing struct {
-	v      *viper.Viper
-	origin *url.URL
-	proxy  *proxy.Proxy
+	v       *viper.Viper
+	origins []*upstream
+	proxy   *proxy.Proxy
 	// ballast is never touched, and so never resident. It lets the collector of
 	// an edge whose cache is small run once for so many bytes of requests more.
 	ballast []byte
-
-	mu sync.Mutex
-	at netip.AddrPort // of the origin, as last resolved
 }
 
 // prepare reads everything, and tells all that is wrong at once.
 func (e *edgeServing) prepare(ctx context.Context, failed func(error)) (*server, error) {
 	var wrong problems
 	var err error
-	e.origin, err = parseOrigin(e.v.GetString("origin"))
-	wrong.add(err)
 	cfg := proxy.Config{Name: e.v.GetString("name"), Failed: failed}
+	e.origins, err = upstreams(e.v)
+	wrong.add(err)
+	for _, u := range e.origins {
+		at, err := u.prepare(ctx)
+		wrong.add(err)
+		if u.name == "" {
+			cfg.Edge = at
+			continue
+		}
+		cfg.Routes = append(cfg.Routes, edge.Route{Name: u.name, Match: u.match, Edge: at})
+	}
+	if len(e.origins) == 0 {
+		cfg.Edge.Host = "unknown"
+	}
 	cfg.Viewers, err = e.viewers()
 	wrong.add(err)
 	cfg.Edge.Cache, err = e.cache()
 	wrong.add(err)
-	cfg.Edge.KeepHost = e.v.GetBool("keep-host")
-	var terms *scenarios.Edge
-	cfg.Edge.Pool, cfg.Edge.Behaviour, terms, err = e.terms()
-	wrong.add(err)
-	cfg.Edge.Header, err = e.secret()
-	wrong.add(err)
 	if e.v.GetDuration("drain") <= 0 {
 		wrong.add(fmt.Errorf("--drain %s: it must be longer than nothing", e.v.GetDuration("drain")))
-	}
-	cfg.Edge.Target, err = e.target(ctx, terms)
-	wrong.add(err)
-	if cfg.Edge.Host = "unknown"; e.origin != nil {
-		cfg.Edge.Host = e.host()
 	}
 	e.proxy, err = proxy.New(cfg)
 	wrong.add(err)
@@ -133,45 +123,20 @@ func (e *edgeServing) prepare(ctx context.Context, failed func(error)) (*server,
 	return &server{
 		name: "edge", listen: e.v.GetString("listen"), drain: e.v.GetDuration("drain"),
 		serve: e.proxy.Serve, shutdown: e.proxy.Shutdown,
-		files:   e.files(),
-		reload:  func(ctx context.Context) error { return e.reload(ctx, terms) },
-		refresh: func(ctx context.Context) error { return e.refresh(ctx, terms) },
+		files: e.files(), reload: e.reload, refresh: e.refresh,
 		metrics: e.v.GetString("metrics"), handler: e.proxy.Metrics(),
 	}, nil
 }
 
 func (e *edgeServing) files() []string {
 	var given []string
-	for _, flag := range []string{"cert", "key", "cacert", "secret-file", "tls-cert", "tls-key", "viewer-ca"} {
+	for _, flag := range []string{"tls-cert", "tls-key", "viewer-ca"} {
 		given = append(given, named(e.v.GetString(flag))...)
 	}
+	for _, u := range e.origins {
+		given = append(given, u.files()...)
+	}
 	return given
-}
-
-// parseOrigin reads the URL of an origin.
-func parseOrigin(text string) (*url.URL, error) {
-	if text == "" {
-		return nil, errors.New("--origin is missing: give the URL to pull from")
-	}
-	u, err := url.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("--origin: %w", err)
-	}
-	switch {
-	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return nil, fmt.Errorf("--origin %q: write it as http://host:port or https://host:port", text)
-	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
-		return nil, fmt.Errorf("--origin %q: scheme, host and port alone: paths are the viewers'", text)
-	}
-	return u, nil
-}
-
-// host is the Host that the origin is asked for.
-func (e *edgeServing) host() string {
-	if name := e.v.GetString("host"); name != "" {
-		return name
-	}
-	return e.origin.Host
 }
 
 func (e *edgeServing) viewers() (proxy.Viewers, error) {
@@ -200,127 +165,36 @@ func (e *edgeServing) cache() (cache.Config, error) {
 	return cfg, wrong.err()
 }
 
-// terms are pool and behaviour: those of the preset or, without one, of an edge
-// that keeps connections for a minute and has no limit.
-func (e *edgeServing) terms() (pool.Config, edge.Behaviour, *scenarios.Edge, error) {
-	own := pool.Config{Reuse: true, IdleTimeout: time.Minute}
-	name := e.v.GetString("preset")
-	if name == "" || name == scenarios.NoPreset {
-		return own, edge.Behaviour{}, nil, nil
-	}
-	table := presetTable()
-	i := slices.IndexFunc(table, func(p scenarios.Preset) bool { return p.Name == name })
-	if i < 0 {
-		return own, edge.Behaviour{}, nil, fmt.Errorf("--preset %q is unknown: see originpull list presets", name)
-	}
-	s := scenarios.Defaults()
-	s.Edge.Pool.Reuse, s.Edge.Pool.MaxConnections = true, own.MaxConnections
-	s.Edge.Pool.IdleTimeout = scenarios.Duration(own.IdleTimeout)
-	s.Edge.TLS.Version = ""
-	table[i].Apply(&s)
-	cfg, behaviour := sim.EdgeTerms(&s.Edge)
-	return cfg, behaviour, &s.Edge, nil
-}
-
-func (e *edgeServing) secret() ([][2]string, error) {
-	name := e.v.GetString("secret-file")
-	if name == "" {
-		return nil, nil
-	}
-	secret, err := readSecret("secret-file", name)
-	if err != nil {
-		return nil, err
-	}
-	return [][2]string{{e.v.GetString("header-name"), secret}}, nil
-}
-
-// target is where and as whom the origin is asked.
-func (e *edgeServing) target(ctx context.Context, terms *scenarios.Edge) (pool.Target, error) {
-	var wrong problems
-	t := pool.Target{Protocol: pool.Protocol(e.v.GetString("protocol"))}
-	if t.Protocol != pool.H1 && t.Protocol != pool.H2 {
-		wrong.add(fmt.Errorf("--protocol %q: use h1 or h2", t.Protocol))
-	}
-	pair, err := readPair("cert", e.v.GetString("cert"), "key", e.v.GetString("key"))
-	wrong.add(err)
-	roots, err := readRoots("cacert", e.v.GetString("cacert"))
-	wrong.add(err)
-	if e.origin == nil {
-		return t, wrong.err()
-	}
-	if e.origin.Scheme == "https" {
-		base := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(0)}
-		if pair != nil {
-			base.Certificates = []tls.Certificate{*pair}
-			t.Identity = "edge"
-		}
-		if terms != nil && terms.TLS.Version != "" {
-			base = wire.Profile{Version: terms.TLS.Version, Resumption: terms.TLS.Resumption}.Client(base)
-		}
-		t.TLS, t.ServerName = base, hostOnly(e.host())
-	} else if pair != nil || roots != nil {
-		wrong.add(fmt.Errorf("--cert and --cacert need an https origin, and %s is none", e.origin))
-	}
-	if e.origin.Scheme == "http" && t.Protocol == pool.H2 {
-		wrong.add(errors.New("--protocol h2 needs an https origin: it is agreed on in the handshake"))
-	}
-	t.Address, err = resolve(ctx, e.origin)
-	wrong.add(err)
-	e.mu.Lock()
-	e.at = t.Address
-	e.mu.Unlock()
-	return t, wrong.err()
-}
-
-func hostOnly(host string) string {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		return name
-	}
-	return strings.Trim(host, "[]")
-}
-
-// resolve returns the first address of an origin.
-func resolve(ctx context.Context, u *url.URL) (netip.AddrPort, error) {
-	service := u.Port()
-	if service == "" {
-		service = u.Scheme
-	}
-	port, err := net.DefaultResolver.LookupPort(ctx, "tcp", service)
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("--origin %s: %w", u, err)
-	}
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
-	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("--origin %s: %w", u, err)
-	}
-	i := max(0, slices.IndexFunc(found, func(a netip.Addr) bool { return a.Unmap().Is4() }))
-	return netip.AddrPortFrom(found[i].Unmap(), uint16(port)), nil
-}
-
-// reload takes certificates, keys and the origin's address anew. The secret is
+// reload takes certificates, keys and the origins' addresses anew. A secret is
 // part of the edge, and changes with them.
-func (e *edgeServing) reload(ctx context.Context, terms *scenarios.Edge) error {
+func (e *edgeServing) reload(ctx context.Context) error {
 	var wrong problems
 	viewers, err := e.viewers()
 	wrong.add(err)
-	target, err := e.target(ctx, terms)
-	wrong.add(err)
-	header, err := e.secret()
-	wrong.add(err)
+	var aims []edge.Aim
+	for _, u := range e.origins {
+		aim, err := u.aim(ctx)
+		wrong.add(err)
+		aims = append(aims, aim)
+	}
 	if err := wrong.err(); err != nil {
 		return err
 	}
-	return e.proxy.Reload(viewers, target, header)
+	return e.proxy.Reload(viewers, aims...)
 }
 
-// refresh follows the origin's name to another address.
-func (e *edgeServing) refresh(ctx context.Context, terms *scenarios.Edge) error {
-	e.mu.Lock()
-	before := e.at
-	e.mu.Unlock()
-	now, err := resolve(ctx, e.origin)
-	if err != nil || now == before {
-		return err
+// refresh follows the origins' names to other addresses.
+func (e *edgeServing) refresh(ctx context.Context) error {
+	moved := false
+	for _, u := range e.origins {
+		away, err := u.moved(ctx)
+		if err != nil {
+			return err
+		}
+		moved = moved || away
 	}
-	return e.reload(ctx, terms)
+	if !moved {
+		return nil
+	}
+	return e.reload(ctx)
 }

@@ -16,6 +16,9 @@ const DefaultName = "originpull"
 // Config is a proxy.
 type Config struct {
 	Edge edge.Config
+	// Routes, where there are any, are several origins: a viewer's request is the
+	// first's that it matches. Of Edge only the cache is then looked at.
+	Routes []edge.Route
 	// Name is the proxy's in Via, Cache-Status and Proxy-Status: a token; "" =
 	// DefaultName.
 	Name string

@@ -14,7 +14,9 @@
 //     cache looks at the request. TRACE and CONNECT are refused. Via,
 //     X-Forwarded-For and X-Forwarded-Proto say who passes it on, and for whom.
 //  4. The edge answers from its cache, or asks the origin, with its secret
-//     header over whatever the viewer sent by that name.
+//     header over whatever the viewer sent by that name. Of several origins
+//     (Config.Routes) host and path say which: each has a certificate, a secret
+//     and connections of its own.
 //  5. The answer streams to its viewer: interim responses as they come, content
 //     as it comes, trailers.
 //
@@ -22,7 +24,7 @@
 //
 //   - A viewer that was promised content which did not come is cut off; it never
 //     sees an answer that looks whole and is not.
-//   - A redirect is an answer like any other: nothing but the configured origin is
+//   - A redirect is an answer like any other: nothing but a configured origin is
 //     ever asked.
 //   - Reload replaces certificates and target for what begins afterwards. No
 //     connection ends for it.

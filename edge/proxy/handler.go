@@ -64,7 +64,7 @@ func (t *trip) serve(asked string) {
 	forwarded(r, p.cfg.Viewers.Certificate != nil)
 	visit := &t.visit
 	visit.Method, visit.Path, visit.Header = r.Method, asked, r.Header
-	if p.cfg.Edge.KeepHost {
+	if p.cfg.Edge.KeepHost || len(p.cfg.Routes) > 0 {
 		visit.Host = strings.ToLower(r.Host)
 	}
 	if r.ProtoAtLeast(1, 1) {

@@ -13,13 +13,12 @@ import (
 	"sync/atomic"
 
 	"github.com/originpull/originpull/edge"
-	"github.com/originpull/originpull/edge/pool"
 )
 
 // Proxy is a reverse proxy. It is safe for concurrent use.
 type Proxy struct {
 	cfg     Config
-	edge    *edge.Edge
+	edge    *edge.Distribution
 	http    *http.Server
 	outer   *tls.Config // nil = plaintext
 	viewers atomic.Pointer[tls.Config]
@@ -44,7 +43,7 @@ func New(cfg Config) (*Proxy, error) {
 	if err != nil {
 		wrong = append(wrong, err)
 	}
-	e, err := edge.New(cfg.Edge)
+	e, err := edge.NewDistribution(edge.Layout{Edge: cfg.Edge, Routes: cfg.Routes})
 	if err != nil {
 		wrong = append(wrong, err)
 	}
@@ -87,10 +86,11 @@ func (p *Proxy) Serve(l net.Listener) error {
 	return nil
 }
 
-// Reload replaces what viewers are met with, where the origin is and what it is
-// told, all in full, for handshakes and pulls that begin afterwards. When it returns an
-// error nothing has changed. A proxy stays with TLS, or without.
-func (p *Proxy) Reload(v Viewers, target pool.Target, header [][2]string) error {
+// Reload replaces what viewers are met with, where each origin is and what it is
+// told, all in full, for handshakes and pulls that begin afterwards. There is one
+// aim for each of the routes, or a single one. When it returns an error nothing has
+// changed. A proxy stays with TLS, or without.
+func (p *Proxy) Reload(v Viewers, aims ...edge.Aim) error {
 	met, err := v.tls()
 	if err != nil {
 		return fmt.Errorf("proxy reload: %w", err)
@@ -98,10 +98,12 @@ func (p *Proxy) Reload(v Viewers, target pool.Target, header [][2]string) error 
 	if (met == nil) != (p.outer == nil) {
 		return errors.New("proxy reload: viewers' TLS cannot be switched on or off: start anew")
 	}
+	if err := p.edge.Retarget(aims); err != nil {
+		return fmt.Errorf("proxy reload: %w", err)
+	}
 	if met != nil {
 		p.viewers.Store(met)
 	}
-	p.edge.Retarget(target, header)
 	return nil
 }
 

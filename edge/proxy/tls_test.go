@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/originpull/originpull/edge"
 	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/pki"
 )
@@ -54,7 +55,7 @@ func TestViewerCertificates(t *testing.T) {
 				t.Errorf("TLS %x: handshake %d: resumed %t, %v", version, i, got, err)
 			}
 		}
-		if err := l.proxy.Reload(Viewers{Certificate: a.issue(t, siteName, pki.ServerAuth), Authority: other.roots}, pool.Target{}, nil); err != nil {
+		if err := l.proxy.Reload(Viewers{Certificate: a.issue(t, siteName, pki.ServerAuth), Authority: other.roots}, edge.Aim{}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := dial(good); err == nil {
@@ -142,7 +143,7 @@ func TestReload(t *testing.T) {
 	if err := pull(known); err != nil {
 		t.Fatal(err)
 	}
-	err := l.proxy.Reload(Viewers{Certificate: next.issue(t, siteName, pki.ServerAuth)}, target(two, next.issue(t, "after", pki.ClientAuth)), [][2]string{{"X-Secret", "new"}})
+	err := l.proxy.Reload(Viewers{Certificate: next.issue(t, siteName, pki.ServerAuth)}, edge.Aim{Target: target(two, next.issue(t, "after", pki.ClientAuth)), Header: [][2]string{{"X-Secret", "new"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("the origins saw %s", got)
 	}
 	for name, v := range map[string]Viewers{"off": {}, "without certificate": {Authority: a.roots}} {
-		if err := l.proxy.Reload(v, target(one, a.issue(t, "x", pki.ClientAuth)), nil); err == nil {
+		if err := l.proxy.Reload(v, edge.Aim{Target: target(one, a.issue(t, "x", pki.ClientAuth))}); err == nil {
 			t.Errorf("TLS %s was taken", name)
 		}
 	}
