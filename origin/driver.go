@@ -23,6 +23,10 @@ type Driver struct {
 	// server, a sentence each.
 	CannotTell []string
 
+	// Include is where in the server's configuration directives of the user's own
+	// go (Setup.Include); "" = nowhere.
+	Include string
+
 	// binaries are the names under which the server is looked up, best first.
 	binaries []string
 	// identify asks the binary at a path for its version and its TLS library.
@@ -186,6 +190,9 @@ func (d Driver) Check(found Installed, s Setup) error {
 	}
 	if p := s.Config.Policy; p.Mistake != "" && !s.Weaker {
 		problems = append(problems, fmt.Errorf("mistake %q is for bypass runs alone", p.Mistake))
+	}
+	if s.Include != "" && d.Include == "" {
+		problems = append(problems, errors.New("its configuration is written whole, and has no place for directives of one's own"))
 	}
 	problems = append(problems, refuseLibrary(found, s), d.refuses(found, s), s.check())
 	if err := errors.Join(problems...); err != nil {

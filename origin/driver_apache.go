@@ -15,6 +15,7 @@ import (
 func init() {
 	registerDriver(Driver{
 		Name: "apache", Title: "Apache httpd, event MPM, one child process", Package: "apache2-bin",
+		Include: "the virtual host of its TLS listener",
 		CannotTell: []string{
 			"how the handshake of a connection ended on which neither a request nor a failure was written down: those are the untold",
 			"whether a failed handshake had sent a ClientHello when the connection was closed",
@@ -144,6 +145,7 @@ func renderApache(r *rendering) (launch, error) {
 	c.add("<Directory />\nRequire all denied\nAllowOverride None\n</Directory>")
 	c.add("SSLSessionCache none")
 	c.add("Listen %s https\n<VirtualHost %s>\nCustomLog %s origin", r.tls, r.tls, accessFile)
+	c.addIf(r.Include != "", "Include %s", ownFile) // first: of two the later one counts
 	c.addIf(apacheHasH2(r.found), "Protocols h2 http/1.1\nH2MinWorkers 1\nH2MaxWorkers %d", apacheThreads)
 	if err := apacheNames(&c, r); err != nil {
 		return launch{}, err

@@ -19,6 +19,7 @@ const haproxyBuffer = 1 << 20
 func init() {
 	registerDriver(Driver{
 		Name: "haproxy", Title: "HAProxy, one thread", Package: "haproxy",
+		Include: "the frontend of its TLS listener",
 		CannotTell: []string{
 			"the number of body bytes: replies are counted with the size that was configured",
 			"which peers the allowlist turned away: it counts them and writes nothing down",
@@ -96,6 +97,7 @@ func renderHAProxy(r *rendering) (launch, error) {
 	c.add("timeout connect 1000\ntimeout server 1000")
 	c.add("frontend tls\nlog global\nlog-format %s\nerror-log-format %s", format, format)
 	c.add("bind %s backlog 4096 ssl crt haproxy.pem alpn h2,http/1.1 ssl-min-ver TLSv1.2 curves %s%s", r.tls, r.groups(), haproxyBind(r))
+	c.addIf(r.Include != "", "%s", r.Include) // it has no include
 	haproxyGuard(&c, r)
 	haproxyContent(&c, r)
 	if r.Baseline {

@@ -13,6 +13,7 @@ import (
 func init() {
 	registerDriver(Driver{
 		Name: "nginx", Title: "nginx, one worker process", Package: "nginx-light",
+		Include: "the server block of its TLS listener",
 		CannotTell: []string{
 			"the port of a peer whose handshake failed: the error log names addresses only",
 			"whether a handshake that no request followed was full or resumed",
@@ -139,6 +140,7 @@ func nginxListen(c *config, r *rendering) {
 	c.add("server {\nlisten %s ssl%s backlog=4096 default_server;\nserver_name _;", r.tls, option)
 	c.addIf(r.v6.IsValid(), "listen %s ssl%s default_server;", r.v6, option)
 	c.addIf(h2 && directive, "http2 on;")
+	c.addIf(r.Include != "", "include %s;", ownFile)
 }
 
 func nginxHasH2(found Installed) bool {

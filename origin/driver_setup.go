@@ -42,6 +42,9 @@ type Setup struct {
 	// loopback, and the port is any.
 	Ground *wire.Ground
 	At     netip.AddrPort
+	// Include are directives of the user's own, for the place that
+	// Driver.Include names; "" is none.
+	Include string
 	// Key is the type of the certificates' keys; "" is the default one.
 	Key pki.KeyType
 }
@@ -120,6 +123,7 @@ type launch struct {
 const (
 	certFile   = "server.pem"
 	keyFile    = "server.key"
+	ownFile    = "include.conf" // Setup.Include
 	rootsFile  = "roots.pem"
 	listFile   = "revoked.pem"
 	objectDir  = "www"
@@ -158,7 +162,17 @@ func (r *rendering) prepare() error {
 		r.write(filepath.Join(objectDir, objectFile), []byte(body.String())),
 		r.prepareRoots(),
 		r.prepareSecrets(),
+		r.prepareOwn(),
 	)
+}
+
+// prepareOwn writes the user's own directives, in a file of theirs: what is
+// wrong in it the server says with its name and line.
+func (r *rendering) prepareOwn() error {
+	if r.Include == "" {
+		return nil
+	}
+	return r.write(ownFile, []byte(r.Include))
 }
 
 func (r *rendering) prepareRoots() error {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -250,16 +251,31 @@ func exactValue(name string, m Metric, base, head Value) []ExactJudgement {
 	case base.N == 0 || head.N == 0:
 		j.Verdict, j.Reason = Regression, "was measured on one side only"
 	case !sameExact(m, base, head):
-		j.Verdict, j.Reason = Regression, fmt.Sprintf("was %s, is %s", exactWords(base), exactWords(head))
+		was, is := exactWords(base, 6), exactWords(head, 6)
+		if was == is {
+			was, is = exactWords(base, -1), exactWords(head, -1)
+		}
+		j.Verdict, j.Reason = Regression, fmt.Sprintf("was %s, is %s", was, is)
 	}
 	return []ExactJudgement{j}
 }
 
-func exactWords(v Value) string {
-	if v.HasInterval() && v.Low != v.High {
-		return fmt.Sprintf("%g–%g %s", v.Low, v.High, v.Unit)
+// exactWords is a value with its unit; fractions have so many digits, -1: all.
+func exactWords(v Value, digits int) string {
+	number := func(n float64) string {
+		if n == math.Trunc(n) {
+			return strconv.FormatFloat(n, 'f', -1, 64)
+		}
+		return strconv.FormatFloat(n, 'g', digits, 64)
 	}
-	return fmt.Sprintf("%g %s", v.Value, v.Unit)
+	unit := ""
+	if v.Unit != "count" && v.Unit != "ratio" {
+		unit = " " + v.Unit
+	}
+	if v.HasInterval() && v.Low != v.High {
+		return number(v.Low) + "–" + number(v.High) + unit
+	}
+	return number(v.Value) + unit
 }
 
 // GateAttempts compares two bypass matrices row by row: a verdict that

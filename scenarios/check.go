@@ -186,6 +186,12 @@ var ends = []combination{
 		}
 		return "handshakes mode measures making connections, one at a time; use mode: requests, or prewarm: 0"
 	}},
+	{[]string{"origin.include", "origin.server"}, func(s *Settings) string {
+		if s.Origin.Include == "" || s.Origin.Server != "builtin" {
+			return ""
+		}
+		return "the built-in origin has no configuration file to include " + show(s.Origin.Include) + " in; remove it, or choose server: nginx, apache or haproxy"
+	}},
 	{[]string{"origin.idleTimeout", "origin.server"}, func(s *Settings) string {
 		if s.Origin.IdleTimeout == 0 || s.Origin.Server == "builtin" {
 			return ""

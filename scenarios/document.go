@@ -27,6 +27,7 @@ type Settings struct {
 // Origin is the server that the edge pulls from.
 type Origin struct {
 	Server       string      `yaml:"server" json:"server" enum:"builtin,nginx,haproxy,apache,caddy" doc:"The server that plays the origin. builtin is originpull's own, a process of its own; the others are this machine's, with a configuration of their own in a private folder. originpull list servers says which are here."`
+	Include      string      `yaml:"include" json:"include,omitempty" doc:"A file of directives of your own for nginx (its server block), Apache httpd (its virtual host) or HAProxy (its frontend), relative to the scenario's folder. What originpull writes there itself a server refuses to read twice, or takes from originpull. Not for bypass experiments."`
 	Certificate  Certificate `yaml:"certificate" json:"certificate" doc:"The server certificate of the origin; client certificates are of the same kind."`
 	Strategies   []string    `yaml:"strategies" json:"strategies" enum:"allowlist,header,mtls" doc:"What the origin demands, all of it together: the edge's address (allowlist), a secret header (header), a client certificate (mtls). An empty list leaves the origin open."`
 	MTLS         MTLS        `yaml:"mtls" json:"mtls" doc:"How the mtls strategy recognises the edge's certificate."`

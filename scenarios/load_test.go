@@ -108,7 +108,7 @@ func TestProblems(t *testing.T) {
 		{"text for number", "workload: {trials: many}", `x.yaml:2: workload.trials: the text "many" stands here, but a whole number is expected`},
 		{"fraction for number", "workload: {trials: 1.5}", "x.yaml:2: workload.trials: the number 1.5 stands here, but a whole number is expected"},
 		{"text for list", "origin: {strategies: mtls}", `x.yaml:2: origin.strategies: the text "mtls" stands here, but a list is expected; write it in brackets: [mtls]`},
-		{"list for group", "origin: [a]", "x.yaml:2: origin: a list stands here, but a group of keys is expected; write some of: server, certificate, strategies, mtls, header, tickets, response, idleTimeout, audit, refusesAfter, plant"},
+		{"list for group", "origin: [a]", "x.yaml:2: origin: a list stands here, but a group of keys is expected; write some of: server, include, certificate, strategies, mtls, header, tickets, response, idleTimeout, audit, refusesAfter, plant"},
 		{"nothing", "origin:", "x.yaml:2: origin: nothing stands here, but a group of keys is expected; write a value or remove the key"},
 		{"outside the set", "origin: {mtls: {pin: sam}}", `x.yaml:2: origin.mtls.pin: "sam" is not known; did you mean san? Known: none, subject, san, leaf`},
 		{"element outside the set", "origin:\n  strategies:\n    - mtls\n    - spell", `x.yaml:5: origin.strategies[1]: "spell" is not known; choose one of allowlist, header, mtls`},

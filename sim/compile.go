@@ -38,6 +38,7 @@ func Compile(s *scenarios.Scenario) (*Plan, error) {
 		plan.Experiments = append(plan.Experiments, x)
 	}
 	c.traces(plan)
+	c.includes(plan)
 	outline := c.outline(plan)
 	for i := range plan.Experiments {
 		x := &plan.Experiments[i]
@@ -254,7 +255,7 @@ func (c *compiler) bypass(x *Experiment, e *scenarios.Experiment) {
 func (c *compiler) bypassSettings(e *scenarios.Experiment) {
 	reference := scenarios.Defaults()
 	for _, path := range []string{
-		"origin.server", "origin.mtls.pin", "origin.mtls.revocation", "origin.header.name", "origin.tickets", "edge.tls.group", "edge.protocol", "edge.identity",
+		"origin.server", "origin.include", "origin.mtls.pin", "origin.mtls.revocation", "origin.header.name", "origin.tickets", "edge.tls.group", "edge.protocol", "edge.identity",
 		"origin.plant.cpu", "edge.plant.cpu",
 	} {
 		want, _ := reference.Value(path)

@@ -45,10 +45,32 @@ func Versus(base, head *Plan) (*Plan, error) {
 			problems = append(problems, fmt.Errorf("experiment %q is in head alone", h.Name))
 		}
 	}
+	var err error
+	if joined.Traces, err = bothFiles(base.Traces, head.Traces, func(t *TracePlan) string { return t.Digest }); err != nil {
+		problems = append(problems, err)
+	}
+	if joined.Includes, err = bothFiles(base.Includes, head.Includes, func(i *IncludePlan) string { return i.Digest }); err != nil {
+		problems = append(problems, err)
+	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
 	}
 	return &joined, nil
+}
+
+// bothFiles are the files that the two sides name.
+func bothFiles[F any](base, head map[string]F, digest func(F) string) (map[string]F, error) {
+	if len(base) == 0 {
+		return head, nil
+	}
+	both := maps.Clone(base)
+	for _, name := range slices.Sorted(maps.Keys(head)) {
+		if b, taken := base[name]; taken && digest(b) != digest(head[name]) {
+			return nil, fmt.Errorf("base and head each have a file called %s, and they differ: give them names that tell them apart", name)
+		}
+		both[name] = head[name]
+	}
+	return both, nil
 }
 
 func versus(base, head *Experiment) (Experiment, error) {

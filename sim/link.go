@@ -102,7 +102,7 @@ func (r *run) startHop(ctx context.Context, p *pair, start *Start, credentials c
 	far := *start
 	far.QUIC = p.arm.overQUIC()
 	near := *start
-	near.Credentials, near.Certificate, near.Audit, near.Far = credentials.edge, "", "", &far
+	near.Credentials, near.Certificate, near.Audit, near.Include, near.Far = credentials.edge, "", "", "", &far
 	near.Trace = r.plan.packedTrace(p.arm)
 	p.origin, p.trial.noCPU = &hopEnd{}, errDistant
 	if p.edge, err = r.cfg.of(p.arm).startProcess(RoleHop, "the hop of "+p.arm.Name, append(workerEnv(), "GOMAXPROCS="+hopProcs)); err != nil {

@@ -38,18 +38,19 @@ const (
 // Plan is everything a run will do: resolved, seeded, every default written
 // out. It is plain JSON; credentials are named in it and never held.
 type Plan struct {
-	Protocol       int                    `json:"protocol"`
-	Scenario       string                 `json:"scenario"`
-	Title          string                 `json:"title,omitempty"`
-	File           string                 `json:"file,omitempty"` // of the scenario, as it was named; of an absolute path its last part
-	Digest         string                 `json:"digest"`
-	Seed           uint64                 `json:"seed"`
-	Experiments    []Experiment           `json:"experiments"`
-	Traces         map[string]*TracePlan  `json:"traces,omitempty"` // of the user's own, by the name that workload.objects.trace has in arms
-	Expect         []string               `json:"expect,omitempty"`
-	Claims         []Claim                `json:"claims,omitempty"`
-	Gate           []results.GateRuleText `json:"gate,omitempty"`
-	PlannedSeconds float64                `json:"plannedSeconds"` // what the run should take, preparation included
+	Protocol       int                     `json:"protocol"`
+	Scenario       string                  `json:"scenario"`
+	Title          string                  `json:"title,omitempty"`
+	File           string                  `json:"file,omitempty"` // of the scenario, as it was named; of an absolute path its last part
+	Digest         string                  `json:"digest"`
+	Seed           uint64                  `json:"seed"`
+	Experiments    []Experiment            `json:"experiments"`
+	Includes       map[string]*IncludePlan `json:"includes,omitempty"` // of the user's own, by the name that origin.include has in arms
+	Traces         map[string]*TracePlan   `json:"traces,omitempty"`   // of the user's own, by the name that workload.objects.trace has in arms
+	Expect         []string                `json:"expect,omitempty"`
+	Claims         []Claim                 `json:"claims,omitempty"`
+	Gate           []results.GateRuleText  `json:"gate,omitempty"`
+	PlannedSeconds float64                 `json:"plannedSeconds"` // what the run should take, preparation included
 }
 
 // Experiment is one question: arms that are measured together.

@@ -64,6 +64,7 @@ type Start struct {
 	Origin      netip.AddrPort  `json:"origin"`                // where an edge pulls from
 	Source      netip.Addr      `json:"source"`                // the address an edge dials from
 	Trace       []byte          `json:"trace,omitempty"`       // of the user's own, packed, to an edge
+	Include     string          `json:"include,omitempty"`     // directives of the user's own, to a real server
 	Far         *Start          `json:"far,omitempty"`         // the origin's part, to a worker that is both ends
 }
 

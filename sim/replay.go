@@ -53,7 +53,7 @@ func (c *compiler) traces(plan *Plan) {
 		}
 	}
 	if len(plan.Traces) > 0 && len(c.problems) == 0 {
-		plan.Digest = tracedDigest(plan)
+		plan.Digest = digestWith(plan.Digest, plan.Traces, func(t *TracePlan) string { return t.Digest })
 	}
 }
 
@@ -98,12 +98,12 @@ func (c *compiler) trace(plan *Plan, path, file string) (*TracePlan, bool) {
 	return plan.Traces[name], true
 }
 
-// tracedDigest is the scenario's digest with its trace files in it.
-func tracedDigest(plan *Plan) string {
+// digestWith is the scenario's digest with the files in it that it names.
+func digestWith[F any](digest string, files map[string]F, of func(F) string) string {
 	h := sha256.New()
-	_, _ = h.Write([]byte(plan.Digest)) // a hash takes everything
-	for _, name := range slices.Sorted(maps.Keys(plan.Traces)) {
-		_, _ = h.Write([]byte("\n" + name + " " + plan.Traces[name].Digest))
+	_, _ = h.Write([]byte(digest)) // a hash takes everything
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		_, _ = h.Write([]byte("\n" + name + " " + of(files[name])))
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }

@@ -51,7 +51,7 @@ func startServer(ctx context.Context, start *Start, ground *wire.Ground) (*serve
 func serverSetup(start *Start) origin.Setup {
 	with := *start
 	with.Certificate = credOrigin
-	s := origin.Setup{Config: originConfig(&with), Baseline: start.Arm.Plaintext, Key: pki.KeyType(start.Arm.Settings.Origin.Certificate.Key)}
+	s := origin.Setup{Config: originConfig(&with), Baseline: start.Arm.Plaintext, Key: pki.KeyType(start.Arm.Settings.Origin.Certificate.Key), Include: start.Include}
 	if protocol := start.Arm.Settings.Edge.Protocol; protocol != string(pool.H1) {
 		s.Protocol = protocol
 	}

@@ -156,13 +156,14 @@ func (r *run) startPair(ctx context.Context, p *pair, index int, lab *lab) error
 			return err
 		}
 	}
+	start.Include = r.plan.included(p.arm)
 	if p.arm.distant() {
 		return r.startHop(ctx, p, &start, credentials)
 	}
 	if p.origin, start.Origin, err = r.startOrigin(ctx, &start); err != nil {
 		return err
 	}
-	start.Credentials, start.Certificate, start.Audit, start.Source = credentials.edge, "", "", edgeAddress()
+	start.Credentials, start.Certificate, start.Audit, start.Include, start.Source = credentials.edge, "", "", "", edgeAddress()
 	start.Trace = r.plan.packedTrace(p.arm)
 	if p.edge, err = r.cfg.of(p.arm).startProcess(RoleEdge, "the edge of "+p.arm.Name, workerEnv()); err != nil {
 		return err

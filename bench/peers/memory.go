@@ -152,6 +152,10 @@ func (b *barrier) close() {
 	<-b.ended
 }
 
+// growthBlocks are enough to see it fall again: between two collections Go's
+// heap fills up to its target.
+const growthBlocks = 10
+
 // growth is the resident memory of a worker after each of its blocks.
 func growth(ctx context.Context, l *lab) ([]int64, error) {
 	session, err := startSession(ctx, l, scenario(load{tls: "1.3", mtls: true, reuse: true}, "x25519"), nil)
@@ -159,7 +163,7 @@ func growth(ctx context.Context, l *lab) ([]int64, error) {
 		return nil, err
 	}
 	var all []int64
-	for range 4 {
+	for range growthBlocks {
 		if err = session.block(2*l.options.seconds, false); err != nil {
 			break
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/originpull/originpull/pki"
@@ -25,6 +26,14 @@ var own = &contender{name: "originpull", own: func(ctx context.Context, l *lab, 
 // ownP256 is the same with a P-256 key share, which Go computes faster.
 var ownP256 = &contender{name: "originpull, P-256 share", own: func(ctx context.Context, l *lab, w load) (time.Duration, error) {
 	return ownLoad(ctx, l, scenario(w, "p256"))
+}}
+
+// ownCredulous is the same where it takes any certificate of the server, as
+// every peer does.
+var ownCredulous = &contender{name: "originpull, not verifying", own: func(ctx context.Context, l *lab, w load) (time.Duration, error) {
+	s := scenario(w, "x25519")
+	s.text = strings.Replace(s.text, "tls: {version", "tls: {verify: false, version", 1)
+	return ownLoad(ctx, l, s)
 }}
 
 // setting is an originpull scenario and the port it is for.

@@ -73,6 +73,9 @@ var connections13 = table{
 		{own, sTime, 2.5, 3},
 		{own, ab, 0, 0},
 		{ownP256, wrk, 0, 0},
+		{ownCredulous, wrk, 1.15, 1.3},
+		{ownCredulous, vegeta, 1.1, 1.2},
+		{ownCredulous, sTime, 2.5, 3},
 	},
 }
 
@@ -84,6 +87,8 @@ var connections12 = table{
 		{own, vegeta, 1.1, 1.2},
 		{own, sTime, 0, 0},
 		{own, ab, 0, 0},
+		{ownCredulous, wrk, 1.4, 1.6},
+		{ownCredulous, vegeta, 1.1, 1.2},
 	},
 }
 

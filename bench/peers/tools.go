@@ -100,4 +100,4 @@ var (
 	}}
 )
 
-var contenders = []*contender{own, ownP256, wrk, ab, h2load, fortio, vegeta, hey, k6, sTime}
+var contenders = []*contender{own, ownP256, ownCredulous, wrk, ab, h2load, fortio, vegeta, hey, k6, sTime}

@@ -37,10 +37,14 @@ collector, and does not replace the gate in time. With --selftest it counts the
 same twice, then with one in a hundred more.
 
 Two scenarios must have the same experiments and arms, by name; the seed and the
-length of the run are base's. Two origins are two scenarios with other settings
-of one server. A server's configuration file of your own cannot stand in for the
-one that is written: what became of every connection is read from the logs that
-it asks for, and without them nothing reconciles.
+length of the run are base's. Two origins are other settings of one server
+(--head-set origin.tickets=false), or directives of your own in what is written
+for nginx, Apache httpd or HAProxy:
+
+  originpull gate ./mine.yaml --base-set origin.include=old.conf --head-set origin.include=new.conf
+
+A whole configuration file cannot stand in for the one that is written: what
+became of every connection is read from the logs that it asks for.
 
 A stored baseline (--save-baseline FILE, --baseline FILE) has exact things and
 the ratios that a run measures in itself; absolute times are never compared with
