@@ -84,7 +84,7 @@ func (l *Lab) requestQUIC(ctx context.Context, conn *wire.QUIC, step Step, t Try
 	step.Reason = answer.Status
 	// Of what the body says only evidence is kept, because it may hold a secret;
 	// that it breaks off is nobody's concern.
-	if step.Protected() && l.pristine.Mistake == "" {
+	if step.Protected() && !t.leg && l.pristine.Mistake == "" {
 		body, _ := io.ReadAll(io.LimitReader(answer.Body, lookedAt))
 		l.keep(&step.seen, answer, body)
 	}
@@ -104,7 +104,7 @@ func quicRefusal(err error) string {
 // pullQUIC is Pull over QUIC.
 func (l *Lab) pullQUIC(ctx context.Context) error {
 	step, err := l.TryQUIC(ctx, Try{
-		Name: "the legitimate edge", Source: edgeAddress, Certificate: edgeCertificate,
+		Name: "the legitimate edge", leg: true, Source: edgeAddress, Certificate: edgeCertificate,
 		Header: [][2]string{{SecretHeader, l.Secret()}},
 	})
 	switch {
