@@ -7,15 +7,21 @@ import (
 	"sync/atomic"
 
 	"github.com/originpull/originpull/edge/cache"
+	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/wire"
 )
 
 // Layout is a whole distribution: points of presence, each with a cache and
-// pools of its own, and perhaps a shield between them and the origin.
+// pools of its own, and perhaps a shield between them and the origin, or origins.
 type Layout struct {
-	// Edge is every point of presence's.
+	// Edge is every point of presence's. With Routes only its Cache and Topology
+	// are looked at.
 	Edge Config
-	Pops int // points of presence; 0 = 1
+	// Routes, where there are any, are several origins: a request is the first's
+	// that it matches, and the last matches everything. Each has pools of its own
+	// at every point of presence, and nothing but the cache is shared.
+	Routes []Route
+	Pops   int // points of presence; 0 = 1
 	// Shield, when set, is the only tier that dials the origin: what a point of
 	// presence does not have it asks the shield for. Its cache is its own.
 	Shield *Shield
@@ -37,37 +43,40 @@ type Shield struct {
 // Distribution spreads viewers evenly over its points of presence. It is safe
 // for concurrent use.
 type Distribution struct {
-	pops   []*Edge
-	shield *Edge // nil without one
+	pops   []*site
+	shield *site // nil without one
+	routes []Route
 	seed   uint64
 	pulls  atomic.Uint64
 }
 
 // NewDistribution makes a distribution with empty pools and caches.
 func NewDistribution(l Layout) (*Distribution, error) {
-	d := &Distribution{seed: l.Seed}
+	d := &Distribution{seed: l.Seed, routes: l.Routes}
 	if l.Pops < 0 {
 		return nil, fmt.Errorf("%d points of presence: a distribution needs at least one", l.Pops)
 	}
-	if len(l.Sites) > 0 && (len(l.Sites) != max(l.Pops, 1) || l.Shield != nil) {
-		return nil, fmt.Errorf("%d ways to dial for %d points of presence: each needs one, and with a shield none of them dials", len(l.Sites), max(l.Pops, 1))
+	if len(l.Sites) > 0 && (len(l.Sites) != max(l.Pops, 1) || l.Shield != nil || len(l.Routes) > 0) {
+		return nil, fmt.Errorf("%d ways to dial for %d points of presence: each needs one, to a single origin, and with a shield none of them dials", len(l.Sites), max(l.Pops, 1))
+	}
+	if err := checkRoutes(l.Routes); err != nil {
+		return nil, err
 	}
 	at := l.Edge
 	if l.Shield != nil {
 		upper := l.Edge
 		upper.Cache, upper.Topology = l.Shield.Cache, Topology{}
-		shield, err := New(upper)
+		shield, err := newSite(upper, l.Routes, nil, l.Edge.Seed)
 		if err != nil {
 			return nil, fmt.Errorf("the shield: %w", err)
 		}
-		d.shield, at.Parent, at.ageless = shield, shield, l.Shield.Ageless
+		d.shield, at.ageless = shield, l.Shield.Ageless
 	}
 	for i := range max(l.Pops, 1) {
 		if len(l.Sites) > 0 {
 			at.Target.Dialer = l.Sites[i]
 		}
-		at.Seed = draw(l.Seed, uint64(i)+1)
-		pop, err := New(at)
+		pop, err := newSite(at, l.Routes, d.shield, draw(l.Seed, uint64(i)+1))
 		if err != nil {
 			return nil, errors.Join(err, d.Close())
 		}
@@ -78,28 +87,40 @@ func NewDistribution(l Layout) (*Distribution, error) {
 
 // Pull answers a viewer at one of the points of presence: see [Edge.Pull].
 func (d *Distribution) Pull(ctx context.Context, v Viewer) (Reply, error) {
-	if len(d.pops) == 1 {
-		return d.pops[0].Pull(ctx, v)
+	pop, route := 0, d.route(v.Host, v.Path)
+	if n := uint64(len(d.pops)); n > 1 {
+		pop = int(draw(d.seed, d.pulls.Add(1)) % n)
 	}
-	at := draw(d.seed, d.pulls.Add(1)) % uint64(len(d.pops))
-	reply, err := d.pops[at].Pull(ctx, v)
-	reply.Pop = int(at)
+	reply, err := d.pops[pop].edges[route].Pull(ctx, v)
+	reply.Pop, reply.Origin = pop, route
 	return reply, err
 }
 
-// Prewarm makes the connections of those who dial the origin: see
-// [Edge.Prewarm].
-func (d *Distribution) Prewarm(ctx context.Context) ([]*wire.Trace, error) {
+// route is the origin whose a request is: the first that it matches.
+func (d *Distribution) route(host, path string) int {
+	for i := range len(d.routes) - 1 {
+		if d.routes[i].Match.Takes(host, path) {
+			return i
+		}
+	}
+	return max(0, len(d.routes)-1)
+}
+
+// Prewarm makes the connections of those who dial the origins: see
+// [Edge.Prewarm]. The traces of each origin stand together, in order.
+func (d *Distribution) Prewarm(ctx context.Context) ([][]*wire.Trace, error) {
 	dialing := d.pops
 	if d.shield != nil {
-		dialing = []*Edge{d.shield}
+		dialing = []*site{d.shield}
 	}
-	var all []*wire.Trace
-	for _, e := range dialing {
-		traces, err := e.Prewarm(ctx)
-		all = append(all, traces...)
-		if err != nil {
-			return all, err
+	all := make([][]*wire.Trace, max(1, len(d.routes)))
+	for _, s := range dialing {
+		for i, e := range s.edges {
+			traces, err := e.Prewarm(ctx)
+			all[i] = append(all[i], traces...)
+			if err != nil {
+				return all, err
+			}
 		}
 	}
 	return all, nil
@@ -109,15 +130,21 @@ func (d *Distribution) Prewarm(ctx context.Context) ([]*wire.Trace, error) {
 // shield's.
 func (d *Distribution) Stats() Stats {
 	var total Stats
+	each := make([]pool.Stats, max(1, len(d.routes)))
 	for _, pop := range d.pops {
-		s := pop.Stats()
-		add(&total.Pool, s.Pool)
-		add(&total.Cache, s.Cache)
+		pop.pools(each)
+		add(&total.Cache, pop.stats())
 	}
 	if d.shield != nil {
-		s := d.shield.Stats()
-		add(&total.Pool, s.Pool)
-		total.Shield = &s.Cache
+		d.shield.pools(each)
+		stored := d.shield.stats()
+		total.Shield = &stored
+	}
+	for _, s := range each {
+		add(&total.Pool, s)
+	}
+	if len(d.routes) > 0 {
+		total.Origins = each
 	}
 	return total
 }
@@ -126,10 +153,10 @@ func (d *Distribution) Stats() Stats {
 func (d *Distribution) Close() error {
 	var failed []error
 	for _, pop := range d.pops {
-		failed = append(failed, pop.Close())
+		failed = append(failed, pop.close())
 	}
 	if d.shield != nil {
-		failed = append(failed, d.shield.Close())
+		failed = append(failed, d.shield.close())
 	}
 	return errors.Join(failed...)
 }

@@ -94,7 +94,7 @@ func TestShieldPassesAgeOn(t *testing.T) {
 	}}
 	distribution(t, layout, func(t *testing.T, l *lab, d *Distribution) {
 		ask := func(pop int) {
-			if _, err := d.pops[pop].Pull(t.Context(), Viewer{Path: "/fresh/x"}); err != nil {
+			if _, err := d.pops[pop].edges[0].Pull(t.Context(), Viewer{Path: "/fresh/x"}); err != nil {
 				t.Fatal(err)
 			}
 		}

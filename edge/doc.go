@@ -24,7 +24,10 @@
 // presets, every value a setting of the scenario document, with its source,
 // its date and how well it is known.
 //
-// A [Distribution] is many such edges, and perhaps a shield, behind one face.
+// A [Distribution] is many such edges, and perhaps a shield, behind one face. With
+// several origins ([Route]) a point of presence is an edge towards each, with
+// target, certificate, secret and pools of its own, and one cache for all: the
+// first [Match] says whose a request is, and nothing of one can reach another.
 //
 // Invariant: Reply.Exchange is set exactly for the pulls that sent a request
 // to the origin themselves and whose viewer stayed, so that no request at the

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,13 +40,17 @@ type Config struct {
 	// Parent, when set, is asked in the origin's place; this edge then needs no
 	// pool. It is not closed with the edge.
 	Parent  *Edge
-	ageless bool // what comes from Parent counts as new
+	ageless bool         // what comes from Parent counts as new
+	store   *cache.Cache // of the site that this edge is a part of, and not closed with it; nil: one of its own
 	Behaviour
 }
 
 // Viewer is what a viewer asks for.
 type Viewer struct {
 	Method string // "" is GET
+	// Host is the one that the viewer asks for: part of the cache's key, and what
+	// a distribution chooses among its origins by. "" is Config.Host.
+	Host   string
 	Path   string
 	Header http.Header // never changed
 	// Scratch lends the pull its memory. Its reply is good until the
@@ -65,8 +70,9 @@ type Reply struct {
 	// there, or when its viewer left before it was done (Stats.Pool has it).
 	// It is set with an error too.
 	Exchange *pool.Exchange
-	// Pop is the point of presence that answered, from 0.
-	Pop int
+	// Pop is the point of presence that answered, from 0; Origin the one of
+	// several origins whose the request is.
+	Pop, Origin int
 	// Earlier are the attempts of this pull that failed before Exchange.
 	Earlier []pool.Exchange
 }
@@ -99,9 +105,12 @@ func New(cfg Config) (*Edge, error) {
 		return nil, fmt.Errorf("the edge's behaviour: %w", err)
 	}
 	cfg.Target = cfg.shape(cfg.Target)
-	c, err := cache.New(cfg.Cache)
-	if err != nil {
-		return nil, fmt.Errorf("the edge's cache: %w", err)
+	c := cfg.store
+	if c == nil {
+		var err error
+		if c, err = cache.New(cfg.Cache); err != nil {
+			return nil, fmt.Errorf("the edge's cache: %w", err)
+		}
 	}
 	e := &Edge{cfg: cfg, cache: c, passing: cfg.Cache.Capacity == 0 && cfg.Parent == nil}
 	e.aim.Store(&aim{cfg.Target, cfg.Header})
@@ -160,7 +169,7 @@ func (e *Edge) Pull(ctx context.Context, v Viewer) (Reply, error) {
 		return e.pass(ctx, v)
 	}
 	f := &fetch{edge: e}
-	request := cache.Request{Method: v.Method, Host: e.cfg.Host, Path: v.Path, Header: v.Header}
+	request := cache.Request{Method: v.Method, Host: cmp.Or(v.Host, e.cfg.Host), Path: v.Path, Header: v.Header}
 	served, err := e.cache.Serve(ctx, &request, f.run)
 	reply := Reply{Outcome: served.Outcome, Age: served.Age}
 	reply.Exchange, reply.Earlier = f.done()
@@ -233,7 +242,7 @@ func (f *fetch) send(ctx context.Context, p *pool.Pool, target *pool.Target) (po
 // above fetches from the tier above. What that did at the origin is this
 // viewer's doing.
 func (f *fetch) above(ctx context.Context, parent *Edge, req *cache.Request) (*cache.Response, error) {
-	reply, err := parent.Pull(ctx, Viewer{Method: req.Method, Path: req.Path, Header: req.Header})
+	reply, err := parent.Pull(ctx, Viewer{Method: req.Method, Host: req.Host, Path: req.Path, Header: req.Header})
 	f.mu.Lock()
 	if f.earlier = reply.Earlier; reply.Exchange != nil {
 		f.exchange, f.ended = *reply.Exchange, true
@@ -322,6 +331,8 @@ func (e *Edge) Close() error {
 			failed = append(failed, fmt.Errorf("closing the edge's pool: %w", err))
 		}
 	}
-	e.cache.Close()
+	if e.cfg.store == nil {
+		e.cache.Close()
+	}
 	return errors.Join(failed...)
 }

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,11 +17,9 @@ import (
 // Visit is a viewer's request whose content, and whose answer's, streams.
 type Visit struct {
 	// Viewer's Scratch is not used. Header stays as it is until the visit's
-	// fetch has ended, which may be after Open has returned.
+	// fetch has ended, which may be after Open has returned. With
+	// Config.KeepHost, Host is the origin's too.
 	Viewer
-	// Host is the one that the viewer asks for, part of the cache's key; with
-	// Config.KeepHost the origin's too. "" is Config.Host.
-	Host string
 	// Content, Length, Trailer and Interim are as in pool.Request. Interim may
 	// be called by another goroutine while Open runs, and after it has returned
 	// because the viewer left.
@@ -50,10 +49,7 @@ func (e *Edge) Open(ctx context.Context, v *Visit) (Answer, error) {
 		return Answer{Status: e.cfg.Status[PhaseBarred]}, fmt.Errorf("%s %s: %w", v.Method, v.Path, &Failure{PhaseBarred, err})
 	}
 	f := &visit{edge: e, asked: v}
-	request := &cache.Request{Method: v.Method, Host: v.Host, Path: v.Path, Header: v.Header}
-	if request.Host == "" {
-		request.Host = e.cfg.Host
-	}
+	request := &cache.Request{Method: v.Method, Host: cmp.Or(v.Host, e.cfg.Host), Path: v.Path, Header: v.Header}
 	var reply cache.Reply
 	var err error
 	if v.Content != nil && (v.Method == http.MethodGet || v.Method == http.MethodHead) {

@@ -14,6 +14,8 @@ type Stats struct {
 	Pool   pool.Stats   `json:"pool"`
 	Cache  cache.Stats  `json:"cache"`            // of the points of presence
 	Shield *cache.Stats `json:"shield,omitempty"` // of the shield, where there is one
+	// Origins are the pools of each of several origins; Pool is their sum.
+	Origins []pool.Stats `json:"origins,omitempty"`
 }
 
 // add adds every count of b to total. It goes over the fields, so that a

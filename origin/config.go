@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"time"
 
@@ -28,6 +29,9 @@ type Config struct {
 	// that it holds its key. It needs Tickets.
 	Early    bool
 	Response Response
+	// Route is the path below which the objects are, between slashes; "" is
+	// "/o/". What stands elsewhere is not found.
+	Route string
 	// Methods are those that objects take besides GET and HEAD, with the same
 	// answer: POST, PUT, PATCH or DELETE.
 	Methods []string
@@ -104,6 +108,10 @@ func (r Response) withDefaults() (Response, error) {
 	return r, r.check()
 }
 
+// routeForm is a path that needs no quotes in any server's configuration, but for
+// its dots in a regular expression.
+var routeForm = regexp.MustCompile(`^(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+/$`)
+
 func (c Config) withDefaults() (Config, error) {
 	var err error
 	if c.Response, err = c.Response.withDefaults(); err != nil {
@@ -111,6 +119,12 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Timeouts, err = c.Timeouts.withDefaults(c.Response.Delay); err != nil {
 		return c, err
+	}
+	if c.Route == "" {
+		c.Route = objectRoute
+	}
+	if !routeForm.MatchString(c.Route) {
+		return c, fmt.Errorf("objects cannot be below %q: write a path of letters, digits, -, _ and . between slashes, such as /api/", c.Route)
 	}
 	for _, method := range c.Methods {
 		if !slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, method) {

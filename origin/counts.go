@@ -1,6 +1,9 @@
 package origin
 
-import "sync/atomic"
+import (
+	"reflect"
+	"sync/atomic"
+)
 
 // Counts is what became of every connection since New, and what was served.
 // Once all connections have ended,
@@ -17,7 +20,11 @@ type Counts struct {
 	// handshake ended; always zero at the built-in origin.
 	Untold   int64 `json:"untold,omitempty"`
 	Requests int64 `json:"requests"` // requests that reached the guard, refused ones included
-	Bytes    int64 `json:"bytes"`    // of response bodies of allowed requests
+	// Of Requests, at the built-in origin alone: those that the guard refused, and
+	// those for what is not there.
+	Denied  int64 `json:"denied,omitempty"`
+	Missing int64 `json:"missing,omitempty"`
+	Bytes   int64 `json:"bytes"` // of response bodies of allowed requests
 	// Bytes beneath TLS of the full and resumed handshakes, tickets included.
 	HandshakeReceived int64 `json:"handshakeReceived"`
 	HandshakeSent     int64 `json:"handshakeSent"`
@@ -28,16 +35,25 @@ func (c Counts) Ended() int64 {
 	return c.Refused + c.Plain + c.Full + c.Resumed + c.Failed + c.NoHello + c.Untold
 }
 
+// Plus returns the sum of two origins' counts.
+func (c Counts) Plus(other Counts) Counts {
+	sum, more := reflect.ValueOf(&c).Elem(), reflect.ValueOf(other)
+	for i := range sum.NumField() { // so that none is left out
+		sum.Field(i).SetInt(sum.Field(i).Int() + more.Field(i).Int())
+	}
+	return c
+}
+
 type counters struct {
 	accepted, refused, plain, full, resumed, failed, noHello, requests, bytes atomic.Int64
-	handshakeReceived, handshakeSent                                          atomic.Int64
+	denied, missing, handshakeReceived, handshakeSent                         atomic.Int64
 }
 
 func (c *counters) read() Counts {
 	return Counts{
 		Accepted: c.accepted.Load(), Refused: c.refused.Load(), Plain: c.plain.Load(),
 		Full: c.full.Load(), Resumed: c.resumed.Load(), Failed: c.failed.Load(), NoHello: c.noHello.Load(),
-		Requests: c.requests.Load(), Bytes: c.bytes.Load(),
+		Requests: c.requests.Load(), Denied: c.denied.Load(), Missing: c.missing.Load(), Bytes: c.bytes.Load(),
 		HandshakeReceived: c.handshakeReceived.Load(), HandshakeSent: c.handshakeSent.Load(),
 	}
 }

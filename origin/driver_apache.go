@@ -218,7 +218,7 @@ func apacheGuard(c *config, r *rendering) {
 	p := r.Config.Policy
 	c.add("RewriteEngine on")
 	c.add(`RewriteCond %%{SSL:SSL_TLS_SNI}|%%{HTTP_HOST} "!^([^|]+)\|\1(:[0-9]+)?$" [NC]`)
-	c.add("RewriteRule ^ - [R=421,L]\nRewriteRule !^/o/ - [R=404,L]")
+	c.add("RewriteRule ^ - [R=421,L]\nRewriteRule !^%s - [R=404,L]", regexp.QuoteMeta(r.Config.Route))
 	if p.Uses(Header) {
 		either := make([]string, len(r.secrets))
 		for i, secret := range r.secrets {
@@ -260,7 +260,7 @@ func apacheGuard(c *config, r *rendering) {
 }
 
 func apacheContent(c *config, r *rendering, require string) {
-	c.add("AliasMatch ^/o/ %s\n<Location /o/>\n%s", filepath.Join(r.dir, objectDir, objectFile), require)
+	c.add("AliasMatch ^%s %s\n<Location %s>\n%s", regexp.QuoteMeta(r.Config.Route), filepath.Join(r.dir, objectDir, objectFile), r.Config.Route, require)
 	c.add("Header set %s %s\nHeader set Content-Type application/octet-stream", ProofHeader, ProtectedContent)
 	c.addIf(r.Config.Response.CacheControl != "", "Header set Cache-Control \"%s\"", r.Config.Response.CacheControl)
 	c.add("</Location>\n<Directory %q>\n%s\n</Directory>", filepath.Join(r.dir, objectDir), require)

@@ -281,7 +281,7 @@ func caddyContent(r *rendering) []object {
 		set["Cache-Control"] = []string{value}
 	}
 	return []object{
-		caddyRoute(object{"path": []string{"/o/*"}},
+		caddyRoute(object{"path": []string{r.Config.Route + "*"}},
 			object{"handler": "headers", "response": object{"set": set}},
 			object{"handler": "rewrite", "uri": "/" + objectFile},
 			object{"handler": "file_server", "root": filepath.Join(r.dir, objectDir)}),

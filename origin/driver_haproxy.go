@@ -197,8 +197,8 @@ func haproxyContent(c *config, r *rendering) {
 	if value := r.Config.Response.CacheControl; value != "" {
 		cacheControl = fmt.Sprintf(" hdr Cache-Control \"%s\"", value)
 	}
-	c.add("http-request return status 200 content-type application/octet-stream file %s hdr %s %s%s if { path_beg /o/ }",
-		filepath.Join(objectDir, objectFile), ProofHeader, ProtectedContent, cacheControl)
+	c.add("http-request return status 200 content-type application/octet-stream file %s hdr %s %s%s if { path_beg %s }",
+		filepath.Join(objectDir, objectFile), ProofHeader, ProtectedContent, cacheControl, r.Config.Route)
 	c.add("http-request deny deny_status 404")
 }
 

@@ -250,7 +250,7 @@ func nginxExcuses(c *config, p Policy) {
 // nginxContent serves a file: a return would answer before allow and deny.
 func nginxContent(c *config, r *rendering, proof string) {
 	p := r.Config.Policy
-	c.add("root %s;\nlocation /o/ {\nadd_header %s %s;", objectDir, ProofHeader, proof)
+	c.add("root %s;\nlocation %s {\nadd_header %s %s;", objectDir, r.Config.Route, ProofHeader, proof)
 	c.addIf(p.Uses(Header) && p.Mistake == "guard-behind-router" && proof == ProtectedContent, "if ($secret = wrong) { set $denied secret; return 403; }")
 	c.addIf(r.Config.Response.CacheControl != "", "add_header Cache-Control \"%s\";", r.Config.Response.CacheControl)
 	c.addIf(r.Config.Policy.Mistake == "answer-before-allowlist", "return 200 early;")

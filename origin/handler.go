@@ -74,12 +74,16 @@ func (r *reply) echo() {
 func (s *Server) newRouter() *mux.Router {
 	router := mux.NewRouter()
 	methods := append([]string{http.MethodGet, http.MethodHead}, s.cfg.Methods...)
-	router.HandleFunc(objectRoute+"{key}", s.serveObject).Methods(methods...)
+	router.HandleFunc(s.cfg.Route+"{key}", s.serveObject).Methods(methods...)
+	router.NotFoundHandler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.counts.missing.Add(1)
+		http.NotFound(w, r)
+	})
 	router.HandleFunc("/", serveRoot).Methods(http.MethodGet, http.MethodHead)
 	return router
 }
 
-// objectRoute is where the objects are.
+// objectRoute is where the objects are, unless Config.Route says otherwise.
 const objectRoute = "/o/"
 
 // decide lets the guard decide, then the router answer. It says whether the
@@ -87,7 +91,7 @@ const objectRoute = "/o/"
 func (r *reply) decide(g *guard) (spent bool) {
 	r.server.counts.requests.Add(1)
 	d := g.admit(r.identity, r.request)
-	if d == nil && r.early && !takesEarly(r.request) {
+	if d == nil && r.early && !takesEarly(r.request, r.server.cfg.Route) {
 		d = &denial{reason: "the request came before the handshake was complete, and its route takes none in 0-RTT", status: http.StatusTooEarly}
 	}
 	if d != nil && (!g.behindRouter || d.proof != Secret || r.server.routes(r.request)) {
@@ -118,12 +122,13 @@ func (r *reply) decide(g *guard) (spent bool) {
 
 // takesEarly says whether a route takes requests in 0-RTT, which anybody who
 // recorded one can send again (RFC 8470): only reading an object does.
-func takesEarly(r *http.Request) bool {
-	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.HasPrefix(r.URL.Path, objectRoute)
+func takesEarly(r *http.Request, objects string) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && strings.HasPrefix(r.URL.Path, objects)
 }
 
 // deny says no more than that: the reason is in the audit log.
 func (r *reply) deny(d *denial) {
+	r.server.counts.denied.Add(1)
 	if r.server.audit.Keeps(Refused) {
 		e := r.entry()
 		e.Verdict, e.Stage, e.Proof, e.Reason, e.Status = Refused, StageHTTP, d.proof.String(), d.reason, d.status

@@ -199,7 +199,7 @@ func TestPlaintextOrigin(t *testing.T) {
 	silent := r.open(caller{plain: true})
 	_ = silent.conn.Close()
 	r.stop()
-	if got, want := r.server.Counts(), (Counts{Accepted: 4, Plain: 4, Requests: 3, Bytes: 64}); got != want {
+	if got, want := r.server.Counts(), (Counts{Accepted: 4, Plain: 4, Requests: 3, Denied: 1, Bytes: 64}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }

@@ -22,11 +22,41 @@ type ArmRef struct {
 	Experiment string
 	Role       Role
 	Axes       map[string]string
+	Origin     string // the one of several origins whose part of the arm this is; "": all of it
 }
 
 // Ref returns what selectors can see of the arm.
 func (a *Arm) Ref() ArmRef {
-	return ArmRef{Name: a.Name, Experiment: a.Experiment, Role: a.Role, Axes: a.Axes}
+	name, part, _ := strings.Cut(a.Name, partMark)
+	return ArmRef{Name: name, Experiment: a.Experiment, Role: a.Role, Axes: a.Axes, Origin: part}
+}
+
+// partMark stands between the name of an arm and that of an origin, in the name
+// of the part that one of several origins has of the arm. No arm's name has it.
+const partMark = " origin="
+
+// subjects are what selectors can mean: the arms, and their parts.
+func subjects(r *Result) []*Arm {
+	var all []*Arm
+	for i := range r.Arms {
+		a := &r.Arms[i]
+		all = append(all, a)
+		for _, o := range a.Origins {
+			part := *a
+			part.Name, part.Metrics, part.Labels, part.Trials, part.Origins = a.Name+partMark+o.Name, o.Metrics, o.Labels, nil, nil
+			all = append(all, &part)
+		}
+	}
+	return all
+}
+
+// refs are what selectors can see of the subjects, in step with them.
+func refs(r *Result) []ArmRef {
+	var out []ArmRef
+	for _, a := range subjects(r) {
+		out = append(out, a.Ref())
+	}
+	return out
 }
 
 // Check reports why the rule could never be evaluated: an unknown metric, a
@@ -104,11 +134,12 @@ func (s side) resultUnit() (string, error) {
 }
 
 // match returns the indexes of the arms that the operand means: ordinary ones
-// unless role is selected, of the rule's experiment unless another is. At
-// least one, and with single exactly one, must match.
+// unless role is selected, of the rule's experiment unless another is, and the
+// parts of several origins only where origin is selected. At least one, and with
+// single exactly one, must match.
 func (o operand) match(arms []ArmRef, experiment string, single bool) ([]int, error) {
 	scope := func(a ArmRef) bool {
-		return (o.selects(keyRole) || a.Role == RoleArm) &&
+		return (o.selects(keyRole) || a.Role == RoleArm) && (a.Origin == "" || o.selects(keyOrigin)) &&
 			(o.selects(keyExperiment) || experiment == "" || a.Experiment == experiment)
 	}
 	var matched []int
@@ -123,7 +154,7 @@ func (o operand) match(arms []ArmRef, experiment string, single bool) ([]int, er
 	case single && len(matched) > 1:
 		names := make([]string, len(matched))
 		for i, m := range matched {
-			names[i] = arms[m].Name
+			names[i] = arms[m].label()
 		}
 		return nil, fmt.Errorf("%s must match exactly one arm here and matches %d: %s", o, len(matched), strings.Join(names, "; "))
 	}
@@ -174,9 +205,21 @@ func (a ArmRef) key(key string) (string, bool) {
 		return string(a.Role), true
 	case keyArm:
 		return a.Name, true
+	case keyOrigin:
+		if a.Origin != "" {
+			return a.Origin, true
+		}
 	}
 	value, has := a.Axes[key]
 	return value, has
+}
+
+// label names the arm, or the part of it, in a sentence.
+func (a ArmRef) label() string {
+	if a.Origin == "" {
+		return a.Name
+	}
+	return a.Name + partMark + a.Origin
 }
 
 // explain says which selector no arm in scope satisfies.
@@ -192,6 +235,9 @@ func (o operand) explain(arms []ArmRef) string {
 			}
 			for axis := range a.Axes {
 				keys[axis] = true
+			}
+			if a.Origin != "" {
+				keys[keyOrigin] = true
 			}
 		}
 		if !keys[s.key] {

@@ -55,9 +55,10 @@ func (e *Expression) measured(r *Result, experiment string) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		all := subjects(r)
 		for _, i := range matched {
-			if _, err := o.measured(r, &r.Arms[i]); err != nil {
-				return "", fmt.Errorf("%s: %w", r.Arms[i].Name, err)
+			if _, err := o.measured(r, all[i]); err != nil {
+				return "", fmt.Errorf("%s: %w", all[i].Name, err)
 			}
 		}
 	}
@@ -80,7 +81,8 @@ func (e *Expression) noisyRatio(r *Result, experiment string) (a, b *Arm, noisy 
 	if errA != nil || errB != nil {
 		return nil, nil, false
 	}
-	return &r.Arms[i[0]], &r.Arms[j[0]], true
+	all := subjects(r)
+	return all[i[0]], all[j[0]], true
 }
 
 // judgeRatio sets the ratio, its interval and the verdict.

@@ -46,8 +46,10 @@
 // Space may stand between any two tokens. A number without a unit is in the
 // metric's own.
 //
-// The left of a selector is the name of an axis, or experiment, role or arm;
-// an arm is named in full or without its experiment. An arm that lacks the
+// The left of a selector is the name of an axis, or experiment, role, arm or
+// origin; an arm is named in full or without its experiment. Where an arm has
+// several origins, origin selects what it measured of one of them (origin!=api:
+// of every other); without it a rule is about the arm as a whole. An arm that lacks the
 // axis matches neither = nor !=. A duration may be written in another way, 60s
 // for 1m. Only ordinary arms match unless role is selected (arm, baseline, aa),
 // and only arms of the rule's own experiment unless experiment is.

@@ -127,6 +127,15 @@ type Arm struct {
 	Trials     []Trial           `json:"trials"`
 	Histograms map[string]string `json:"histograms,omitempty"` // base64 HdrHistogram V2, nanoseconds: see DecodeHistogram
 	Pops       []Pop             `json:"pops,omitempty"`       // where points of presence have distances of their own
+	Origins    []Origin          `json:"origins,omitempty"`    // where there are several behind the edge; labels and metrics of the arm are then those of all together
+}
+
+// Origin is what the edge of an arm did towards one of several origins, and what
+// the viewers of its objects got.
+type Origin struct {
+	Name    string            `json:"name"`
+	Labels  map[string]string `json:"labels,omitempty"` // as those of an arm
+	Metrics map[string]Value  `json:"metrics"`
 }
 
 // Pop is what one point of presence of an arm did.
@@ -310,6 +319,7 @@ type Generator struct {
 // Tally sets the two ends of one arm's connections side by side.
 type Tally struct {
 	Arm        string `json:"arm"`
+	Origin     string `json:"origin,omitempty"`   // of several, which; "": there is one
 	Connects   int64  `json:"connects"`           // TCP connections that the edge made
 	Handshakes int64  `json:"handshakes"`         // at the origin: full, resumed, failed and closed before ClientHello; plain ones of a baseline
 	Accepted   int64  `json:"accepted,omitempty"` // connections that the origin took in; equal to those that ended

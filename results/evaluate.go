@@ -63,10 +63,11 @@ func (o operand) measured(r *Result, a *Arm) (float64, error) {
 	if math.IsNaN(v.Value) || math.IsInf(v.Value, 0) {
 		return 0, fmt.Errorf("%s is %v", o.metric, v.Value)
 	}
-	if strings.HasPrefix(o.metric, "latency.") && r.Validity.Generator[a.Name].Late {
+	whole := a.Ref().Name
+	if strings.HasPrefix(o.metric, "latency.") && r.Validity.Generator[whole].Late {
 		return v.Value, errLate
 	}
-	if r.Validity.Links[a.Name] != "" && v.Kind == Time {
+	if r.Validity.Links[whole] != "" && v.Kind == Time {
 		return v.Value, errLateLink
 	}
 	return v.Value, bounded
@@ -74,14 +75,6 @@ func (o operand) measured(r *Result, a *Arm) (float64, error) {
 
 // rises reports whether a rule that holds of a lower bound holds of the value.
 func (e *Expression) rises() bool { return e.op == ">" || e.op == ">=" }
-
-func refs(r *Result) []ArmRef {
-	out := make([]ArmRef, len(r.Arms))
-	for i := range r.Arms {
-		out[i] = r.Arms[i].Ref()
-	}
-	return out
-}
 
 // hold compares a measured value with a bound. An exact value that was not the
 // same every time must hold at both ends of its range.
@@ -115,8 +108,9 @@ func (e *Expression) evaluateEvery(r *Result, experiment string, out *Expectatio
 	var failures []string
 	late := 0
 	lowest, highest := math.Inf(1), math.Inf(-1)
+	all := subjects(r)
 	for i, index := range matched {
-		a := &r.Arms[index]
+		a := all[index]
 		value, err := o.measured(r, a)
 		switch held := e.hold(a.Metrics[o.metric], metric, bound); {
 		case err == nil:
@@ -184,7 +178,7 @@ func (s side) value(r *Result, experiment string) (float64, string, error) {
 		if err != nil {
 			return 0, "", err
 		}
-		a := &r.Arms[matched[0]]
+		a := subjects(r)[matched[0]]
 		values[i], err = o.measured(r, a)
 		if i == 0 && errors.Is(err, errAtLeast) {
 			bounded, err = fmt.Errorf("%s: %w", a.Name, err), nil

@@ -36,6 +36,7 @@ const (
 	keyExperiment = "experiment"
 	keyRole       = "role"
 	keyArm        = "arm"
+	keyOrigin     = "origin"
 )
 
 // universal reports whether the expression is the plain form, which must hold

@@ -57,6 +57,7 @@ const (
 	MetricEfficiencyEdge   = "efficiency.edge"
 	MetricEfficiencyOrigin = "efficiency.origin"
 	MetricBypassUnexpected = "bypass.unexpected"
+	MetricForeign          = "origin.foreign"
 )
 
 // metrics is the private registry, in the order of the result document's
@@ -155,6 +156,7 @@ func init() {
 		Metric{Name: "origin.requests", Unit: "count", Kind: Count, Better: Lower, Title: "requests that reached the origin"},
 		Metric{Name: "origin.bytes", Unit: "B", Kind: Count, Better: Lower, Title: "body bytes the origin sent"},
 		Metric{Name: "origin.connections", Unit: "count", Kind: Count, Better: Lower, Title: "connections the origin accepted"},
+		Metric{Name: MetricForeign, Unit: "count", Kind: Exact, Better: Lower, Title: "requests that an origin among several refused, had no object for, or was not sent by the edge"},
 		Metric{Name: "origin.offload", Unit: "ratio", Kind: Ratio, Better: Higher, Title: "share of viewer requests that never reached the origin"},
 		Metric{Name: "origin.offload.predicted", Unit: "ratio", Kind: Ratio, Better: Neither, Title: "offload that the closed form predicts"},
 		Metric{Name: "origin.offload.deviation", Unit: "ratio", Kind: Ratio, Better: Lower, Title: "how far origin.offload is from origin.offload.predicted, either way"},

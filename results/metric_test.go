@@ -25,7 +25,7 @@ var documented = strings.Fields(`
 	pool.wait.count pool.wait.shared pool.wait.refused pool.wait.timeout pool.circuit.opened pool.circuit.refused
 	pool.wait.p50 pool.wait.p90 pool.wait.p99 pool.wait.p999 pool.wait.max
 	cache.hit.ratio cache.hit.predicted cache.hit.deviation cache.objects cache.evicted cache.collapsed cache.stale cache.revalidated
-	origin.requests origin.bytes origin.connections origin.offload origin.offload.predicted origin.offload.deviation
+	origin.requests origin.bytes origin.connections origin.foreign origin.offload origin.offload.predicted origin.offload.deviation
 	rate.offered rate.achieved send.error.p50 send.error.p99 send.error.p999
 	exposure.seconds bypass.unexpected failure.hidden capacity
 	link.rtt.nominal link.rtt.realised link.late.p50 link.late.p99 link.drops`)

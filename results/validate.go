@@ -93,6 +93,17 @@ func (v *validator) arm(i int, a *Arm) {
 	for _, name := range slices.Sorted(maps.Keys(a.Metrics)) {
 		v.value(at+": "+name, name, a.Metrics[name])
 	}
+	origins := map[string]bool{}
+	for j, o := range a.Origins {
+		part := fmt.Sprintf("%s: origins[%d] %s", at, j, o.Name)
+		if o.Name == "" || origins[o.Name] {
+			v.problem("%s: the name is missing or taken", part)
+		}
+		origins[o.Name] = true
+		for _, name := range slices.Sorted(maps.Keys(o.Metrics)) {
+			v.value(part+": "+name, name, o.Metrics[name])
+		}
+	}
 	for _, t := range a.Trials {
 		for _, name := range slices.Sorted(maps.Keys(t.Metrics)) {
 			v.finite(fmt.Sprintf("%s: trial %d: %s", at, t.Index, name), t.Metrics[name])

@@ -242,9 +242,10 @@ func (d *decoder) combinations(e *Experiment) {
 		return
 	}
 	d.settleRate(e)
+	cells := slices.Concat(e.cells, e.originCells())
 	for _, c := range combinations {
-		for i := range e.cells {
-			cell := &e.cells[i]
+		for i := range cells {
+			cell := &cells[i]
 			message := c.wrong(&cell.Settings)
 			if message == "" || d.bad(d.written(e, cell, c.paths)...) {
 				continue

@@ -4,7 +4,7 @@
 // # The document
 //
 // A scenario is one YAML document, version 1. At the top level stand its name,
-// title and seed, the settings (origin, edge, link, workload), and a list of
+// title and seed, the settings (origin or origins, edge, link, workload), and a list of
 // experiments. Each experiment has a name, overlays the settings, and either
 // compares arms (compare: a list of axes) or makes attempts to bypass the edge
 // (bypass). expect lists what must hold, in an experiment or in the whole run.
@@ -37,6 +37,21 @@
 // --set what an axis sets is an error. An arrival rate that an experiment
 // inherits is dropped when the experiment makes arrivals closed, or searches for
 // one.
+//
+// # Several origins
+//
+// origins lists origins by name, in place of the one. Each is what origin and edge
+// say, whatever layer they say it on, but for what it writes itself: that is the
+// innermost layer, and an axis does not reach it. So an axis can move all origins
+// but one.
+//
+//	origins:
+//	  - {name: api, match: {path: /api/*}, share: 0.3, origin: {strategies: [header]}}
+//	  - {name: files, origin: {response: {delay: 0ms}}}
+//
+// The first whose match a request meets has it; the last has none. Viewers' objects
+// are an origin's by its share, below its path (or /o/) and at its host. What
+// contradicts itself is refused for each origin as if it were alone.
 //
 // # Presets
 //

@@ -14,14 +14,15 @@ import "strconv"
 //	required "true": the key must be written
 //	axis     "no": belongs to the whole experiment, so that arms cannot differ in it
 
-// Settings is what an experiment runs with: one origin, one edge, the link
-// between them, and the viewers. Lists in it are never changed in place, so
+// Settings is what an experiment runs with: one origin or several, one edge, the
+// link between them, and the viewers. Lists in it are never changed in place, so
 // that copies may share them.
 type Settings struct {
-	Origin   Origin   `yaml:"origin" json:"origin" doc:"The origin server and the proofs it asks of whoever connects."`
-	Edge     Edge     `yaml:"edge" json:"edge" doc:"The simulated CDN edge: how it connects, keeps connections and caches."`
-	Link     Link     `yaml:"link" json:"link" doc:"The network between edge and origin."`
-	Workload Workload `yaml:"workload" json:"workload" doc:"Who asks for what, how often, and for how long it is measured."`
+	Origin   Origin        `yaml:"origin" json:"origin" doc:"The origin server and the proofs it asks of whoever connects."`
+	Origins  []NamedOrigin `yaml:"origins" json:"origins,omitempty" doc:"Several origins behind one edge, in place of the one: each with its own policy, client certificate, secret and pool. A request goes to the first whose match it meets; the last has none and takes the rest. An empty list leaves the one origin. Requests mode, on a direct link."`
+	Edge     Edge          `yaml:"edge" json:"edge" doc:"The simulated CDN edge: how it connects, keeps connections and caches."`
+	Link     Link          `yaml:"link" json:"link" doc:"The network between edge and origin."`
+	Workload Workload      `yaml:"workload" json:"workload" doc:"Who asks for what, how often, and for how long it is measured."`
 }
 
 // Origin is the server that the edge pulls from.

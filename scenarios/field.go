@@ -30,6 +30,9 @@ var patterns = map[string]pattern{
 	"name":  {regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`), "a name of letters, digits, - and _ (at most 64)"},
 	"value": {regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$`), "a name of letters, digits, - _ + and . (at most 64)"},
 	"token": {regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$"), "a header name"},
+	"label": {regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`), "a name of small letters, digits and - (at most 32)"},
+	"below": {regexp.MustCompile(`^(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+/\*$`), "a path that ends in /*, such as /api/*,"},
+	"host":  {regexp.MustCompile(`^(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`), "a host's name in small letters, or *. and one, such as *.static.example,"},
 	"line":  {regexp.MustCompile(`^[^\x00-\x1f\x7f]*$`), "text on one line"},
 }
 
@@ -93,9 +96,12 @@ var settingsType = reflect.TypeFor[Settings]()
 
 // settingNamed finds the field of Settings at a dotted path; its index leads
 // from Settings.
-func settingNamed(path string) (field, bool) {
+func settingNamed(path string) (field, bool) { return fieldNamed(settingsType, path) }
+
+// fieldNamed finds the field at a dotted path from a struct; its index leads from
+// there.
+func fieldNamed(at reflect.Type, path string) (field, bool) {
 	var found field
-	at := settingsType
 	for key := range strings.SplitSeq(path, ".") {
 		if !isGroup(at) {
 			return field{}, false

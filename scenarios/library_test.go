@@ -34,6 +34,7 @@ func TestLibrary(t *testing.T) {
 		"cold-pools":           "pools 12",
 		"cache-fanout":         "fanout 6",
 		"cold-burst":           "one-point 2, ten-points 2",
+		"two-origins":          "apart 2, pops 1, slow 2",
 		"stale-hides-failure":  " 4",
 		"cache-web":            "july 6, december 6",
 		"cache-offload":        "capacity 6, policies 5, lifetime 2",

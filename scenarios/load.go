@@ -79,6 +79,7 @@ func Load(src Source) (*Scenario, error) {
 	doc.settleLink()
 	settleTrials(&doc.Settings, doc.Workload.Arrivals.Open() || doc.Link.Distant())
 	d.quietly(func() { d.applyPreset(&Experiment{}, &Cell{}, &doc.Settings) })
+	doc.settleOrigins()
 	s.Version, s.Name, s.Title, s.Seed, s.Settings = doc.Version, doc.Name, doc.Title, doc.Seed, doc.Settings
 	s.Digest = s.digest()
 	if len(d.problems) >= maxProblems {
@@ -150,6 +151,11 @@ func (d *decoder) experiments(all []Experiment) {
 			e.cells[j].Workload.Trials = e.Workload.Trials
 		}
 		d.applyPresets(e)
+		e.settleOrigins()
+		for j := range e.cells {
+			e.cells[j].settleOrigins()
+		}
+		d.origins(e)
 		d.combinations(e)
 		if e.Bypass == nil {
 			d.find(e)

@@ -161,7 +161,7 @@ func TestProblems(t *testing.T) {
 		{"empty rule", "expect: [\" \"]", `x.yaml:2: expect[0]: is empty; write an expectation such as "requests.failed == 0"`},
 		{"self-merging anchor", "origin: &o {<<: *o}", "x.yaml:2: origin: merges itself; remove the merge key <<"},
 		{"list as a key", "[a]: b", "x.yaml:2: a list stands in the place of a key; write a word"},
-		{"strange key", "\"a\\nb: c\": 1", `x.yaml:2: "a\nb: c": is an unknown key; the keys known here are: version, name, title, seed, origin, edge, link, workload, compare, bypass, experiments, expect, gate, claims`},
+		{"strange key", "\"a\\nb: c\": 1", `x.yaml:2: "a\nb: c": is an unknown key; the keys known here are: version, name, title, seed, origin, origins, edge, link, workload, compare, bypass, experiments, expect, gate, claims`},
 		{"second document", "---\nversion: 1", "x.yaml:2: a second document starts here; a file holds one scenario, so move it to a file of its own"},
 		{"syntax", "name: a: b", "x.yaml:2: is not YAML: mapping values are not allowed in this context; correct the syntax here or just above"},
 		{"tab", "origin:\n\tserver: x", "x.yaml:3: is not YAML: found character that cannot start any token (YAML indents with spaces, never tabs); correct the syntax here or just above"},

@@ -87,6 +87,9 @@ func (d *decoder) applyPresets(e *Experiment) {
 	for i := range e.cells {
 		d.applyPreset(e, &e.cells[i], &e.cells[i].Settings)
 	}
+	for _, cell := range e.originCells() { // what an origin's own settings depend on
+		d.applyPreset(e, &cell, &cell.Settings)
+	}
 }
 
 func (d *decoder) applyPreset(e *Experiment, cell *Cell, s *Settings) {

@@ -32,7 +32,10 @@ func Schema() ([]byte, error) {
 
 // generator collects definitions by the dotted path of the setting, or by the
 // name of the type.
-type generator struct{ defs map[string]any }
+type generator struct {
+	defs     map[string]any
+	inherits bool // what is not written is not the default
+}
 
 func ref(name string) map[string]any { return map[string]any{"$ref": "#/$defs/" + name} }
 
@@ -75,7 +78,7 @@ func (g generator) property(f field, v reflect.Value, path string) map[string]an
 		s = g.group(v, path)
 	default:
 		s = g.leaf(f, f.typ)
-		if !v.IsZero() || f.typ.Kind() == reflect.Bool || f.typ.Kind() == reflect.Int64 {
+		if !g.inherits && (!v.IsZero() || f.typ.Kind() == reflect.Bool || f.typ.Kind() == reflect.Int64) {
 			s["default"] = v.Interface()
 		}
 	}
@@ -113,6 +116,12 @@ func (g generator) leaf(f field, t reflect.Type) map[string]any {
 	case GateRule:
 		g.defs["gateRule"] = g.group(reflect.ValueOf(&GateRule{}).Elem(), "gateRule")
 		return ref("gateRule")
+	case NamedOrigin:
+		if _, done := g.defs["namedOrigin"]; !done {
+			inner := generator{g.defs, true}
+			g.defs["namedOrigin"] = inner.group(reflect.New(t).Elem(), "origins[]")
+		}
+		return ref("namedOrigin")
 	case Stage, Lifetime:
 		return g.group(reflect.New(t).Elem(), "")
 	case Axis:

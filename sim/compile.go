@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/origin"
 	"github.com/originpull/originpull/pki"
 	"github.com/originpull/originpull/results"
@@ -48,6 +47,7 @@ func Compile(s *scenarios.Scenario) (*Plan, error) {
 	}
 	plan.Expect = c.rules(s.Expect, outline, "")
 	plan.Claims = c.claims(s.Claims, outline, "")
+	outline.Arms = slices.DeleteFunc(outline.Arms, func(a results.ArmRef) bool { return a.Origin != "" }) // a gate compares whole arms
 	plan.Gate = c.gate(s.Gate, outline)
 	plan.PlannedSeconds += preparingSeconds
 	if len(c.problems) > 0 {
@@ -82,6 +82,7 @@ func (c *compiler) experiment(e *scenarios.Experiment) Experiment {
 		x.Kind = Requests
 	}
 	c.link(e)
+	c.origins(e)
 	c.find(e)
 	c.arms(&x, e)
 	takeTurns(&x, e)
@@ -134,12 +135,18 @@ var rsaSeconds = map[string]float64{string(pki.RSA2048): 0.3, string(pki.RSA3072
 // keySeconds is how long the lab makes keys: for every kind of certificates
 // those of the authorities and of both ends.
 func keySeconds(arms []Arm) (total float64) {
-	seen := map[scenarios.Certificate]bool{}
+	type keys struct {
+		scenarios.Certificate
+		part string // each of several origins has its own
+	}
+	seen := map[keys]bool{}
 	for i := range arms {
-		kind := arms[i].Settings.Origin.Certificate
-		if !seen[kind] {
+		for _, part := range arms[i].each() {
+			kind := keys{part.Settings.Origin.Certificate, part.Part}
+			if !seen[kind] {
+				total += rsaSeconds[kind.Key] * float64(kind.Chain+2)
+			}
 			seen[kind] = true
-			total += rsaSeconds[kind.Key] * float64(kind.Chain+2)
 		}
 	}
 	return total
@@ -170,13 +177,19 @@ func (c *compiler) arms(x *Experiment, e *scenarios.Experiment) {
 	}
 }
 
-// policy fills the arm's policy from its strategies.
+// policy fills the arm's policies from their strategies.
 func (c *compiler) policy(base string, arm *Arm) {
-	policy, err := origin.NewPolicy(originHost, arm.Settings.Origin.Strategies, policySettings(&arm.Settings))
-	if err != nil {
-		c.problem(base+".origin.strategies", "%v", err)
+	for _, part := range arm.each() {
+		policy, err := origin.NewPolicy(part.host(), part.Settings.Origin.Strategies, policySettings(&part))
+		if err != nil {
+			c.problem(base+".origin.strategies", "%v", err)
+		}
+		if part.Part == "" {
+			arm.Policy = policy
+		} else {
+			arm.Policies = append(arm.Policies, policy)
+		}
 	}
-	arm.Policy = policy
 }
 
 // server refuses what the experiment's server cannot do, by name. A server
@@ -185,21 +198,25 @@ func (c *compiler) policy(base string, arm *Arm) {
 func (c *compiler) server(base string, arms []Arm) {
 	path := base + ".origin.server"
 	for i := range arms {
-		name := arms[i].Settings.Origin.Server
-		if name != arms[0].Settings.Origin.Server {
+		if !slices.Equal(arms[i].servers(), arms[0].servers()) {
 			c.problem(path, "the arms of one experiment share a server, because they share its plain-TCP baseline: write an experiment for each server")
 			return
 		}
-		if name == builtin {
-			continue
-		}
-		s := c.servers.server(context.Background(), name)
-		if s.err != nil {
-			return
-		}
-		if err := s.driver.Check(s.installed, serverSetup(&Start{Arm: arms[i]})); err != nil {
-			c.problem(path, "%v", err)
-			return
+		for j, part := range arms[i].each() {
+			if part.Part != "" {
+				path = arms[i].Settings.Origins[j].Doc + ".origin.server"
+			}
+			if part.Settings.Origin.Server == builtin {
+				continue
+			}
+			s := c.servers.server(context.Background(), part.Settings.Origin.Server)
+			if s.err != nil {
+				return
+			}
+			if err := s.driver.Check(s.installed, serverSetup(&Start{Arm: part})); err != nil {
+				c.problem(path, "%v", err)
+				return
+			}
 		}
 	}
 }
@@ -213,12 +230,9 @@ func withControls(experiment string, arms []Arm) []Arm {
 	}
 	last := arms[len(arms)-1]
 	plain := last
-	plain.Name, plain.Role, plain.Plaintext = experiment+"/plain-tcp", Baseline, true
+	plain.Name, plain.Role = experiment+"/plain-tcp", Baseline
 	plain.Axes = nil
-	plain.Settings.Edge.Protocol, plain.Settings.Edge.TLS.Early = string(pool.H1), false
-	plain.Settings.Origin.Strategies = []string{}
-	plain.Settings.Origin.Plant, plain.Settings.Edge.Plant = scenarios.Plant{}, scenarios.Plant{}
-	plain.Policy = origin.Policy{Host: originHost}
+	plain.withoutTLS()
 	double := last
 	double.Name, double.Role, double.Doubles = experiment+"/aa", Double, last.Name
 	double.Axes = maps.Clone(last.Axes)
@@ -296,7 +310,12 @@ func (c *compiler) outline(plan *Plan) results.Outline {
 		}
 		for i := range x.Arms {
 			a := &x.Arms[i]
-			o.Arms = append(o.Arms, results.ArmRef{Name: a.Name, Experiment: a.Experiment, Role: results.Role(a.Role), Axes: a.Axes})
+			ref := results.ArmRef{Name: a.Name, Experiment: a.Experiment, Role: results.Role(a.Role), Axes: a.Axes}
+			o.Arms = append(o.Arms, ref)
+			for _, part := range a.parts() {
+				ref.Origin = part.Part
+				o.Arms = append(o.Arms, ref)
+			}
 		}
 	}
 	return o

@@ -213,6 +213,9 @@ func (r *run) collectArm(x *Experiment, c *collected, base *collected) error {
 	if err := r.linkFigures(c, &arm); err != nil {
 		return fmt.Errorf("%s: %w", arm.Name, err)
 	}
+	if err := r.partFigures(x, c, &arm); err != nil {
+		return fmt.Errorf("%s: %w", arm.Name, err)
+	}
 	r.generator(c, &arm)
 	r.result.Arms = append(r.result.Arms, arm)
 	return nil
@@ -232,26 +235,34 @@ func trialBase(base *collected, i int) *armTrial {
 // gross overload are there some of which the edge cannot know: connects that it
 // gave up, and connections that died without a word from the origin.
 func (r *run) reconcile(arm *Arm, t *armTrial) {
-	o := t.origin
-	edge := t.edge.Total.Pool
+	for _, h := range t.hops(arm) {
+		r.reconcileHop(&h, t.index)
+	}
+}
+
+func (r *run) reconcileHop(h *hop, trial int) {
+	o, edge := h.origin, h.edge
 	tally := results.Tally{
-		Arm: arm.Name, Connects: edge.Connects, Handshakes: o.Ended(), Accepted: o.Accepted,
+		Arm: h.whole, Origin: h.arm.Part, Connects: edge.Connects, Handshakes: o.Ended(), Accepted: o.Accepted,
 		GivenUp: edge.GivenUp, Unheard: edge.Unheard,
 		EdgeBytes: edge.HandshakeSent + edge.HandshakeReceived, OriginBytes: o.HandshakeReceived + o.HandshakeSent,
 	}
 	v := &r.result.Validity
-	if o.Accepted != o.Ended() {
+	wrong := func(format string, args ...any) {
 		v.Reconciled = false
-		v.Warnings = append(v.Warnings, fmt.Sprintf("%s, trial %d: the origin accepted %d connections and saw %d end",
-			arm.Name, t.index, o.Accepted, o.Ended()))
+		v.Warnings = append(v.Warnings, fmt.Sprintf("%s, trial %d: ", h.arm.Name, trial)+fmt.Sprintf(format, args...))
+	}
+	if o.Accepted != o.Ended() {
+		wrong("the origin accepted %d connections and saw %d end", o.Accepted, o.Ended())
 	}
 	if !tally.Agrees() {
-		v.Reconciled = false
-		v.Warnings = append(v.Warnings, fmt.Sprintf("%s, trial %d: the edge made %d connections, the origin saw %d end",
-			arm.Name, t.index, tally.Connects, tally.Handshakes))
+		wrong("the edge made %d connections, the origin saw %d end", tally.Connects, tally.Handshakes)
+	}
+	if h.arm.Part != "" && h.foreign() > 0 {
+		wrong("%d requests came to this origin that are not its own", h.foreign())
 	}
 	for i := range v.Tallies {
-		if v.Tallies[i].Arm == tally.Arm {
+		if v.Tallies[i].Arm == tally.Arm && v.Tallies[i].Origin == tally.Origin {
 			v.Tallies[i].Connects += tally.Connects
 			v.Tallies[i].Handshakes += tally.Handshakes
 			v.Tallies[i].GivenUp += tally.GivenUp
@@ -270,8 +281,14 @@ func (r *run) reconcile(arm *Arm, t *armTrial) {
 // warning: one of the two counts wrong, and nothing else shows it. Where an
 // exchange failed after its handshake the ends may differ rightly.
 func (r *run) compareEnds(arm *Arm, t *armTrial) {
-	edge, o := t.edge.Total.Pool, t.origin
-	if arm.Plaintext || edge.HandshakesFailed > 0 || edge.Closed[pool.ReasonFailed] > 0 {
+	for _, h := range t.hops(arm) {
+		r.compareHop(&h, t.index)
+	}
+}
+
+func (r *run) compareHop(h *hop, trial int) {
+	edge, o := h.edge, h.origin
+	if h.arm.Plaintext || edge.HandshakesFailed > 0 || edge.Closed[pool.ReasonFailed] > 0 {
 		return
 	}
 	ends := []struct {
@@ -283,7 +300,7 @@ func (r *run) compareEnds(arm *Arm, t *armTrial) {
 		{"bytes of handshakes from edge to origin", edge.HandshakeSent, o.HandshakeReceived},
 		{"bytes of handshakes from origin to edge", edge.HandshakeReceived, o.HandshakeSent},
 	}
-	if arm.Settings.Origin.Server != builtin {
+	if h.arm.Settings.Origin.Server != builtin {
 		ends = ends[:2] // no real server counts the bytes beneath its TLS
 	}
 	if o.Untold > 0 && o.Untold == edge.HandshakesFull-o.Full+edge.HandshakesResumed-o.Resumed {
@@ -293,7 +310,7 @@ func (r *run) compareEnds(arm *Arm, t *armTrial) {
 		if c.edge != c.origin {
 			v := &r.result.Validity
 			v.Warnings = append(v.Warnings, fmt.Sprintf("%s, trial %d: the two ends disagree: the edge counted %d %s, the origin %d",
-				arm.Name, t.index, c.edge, c.what, c.origin))
+				h.arm.Name, trial, c.edge, c.what, c.origin))
 		}
 	}
 }

@@ -15,6 +15,8 @@
 //     the link in it, which is calibrated first; several such arms are measured
 //     at once, and nothing of step 3 is done: no CPU is read, so that there is
 //     neither baseline nor double.
+//     Where an arm has several origins, each is a process told of itself alone;
+//     the edge has a certificate and a secret for each, no two of one authority.
 //  3. CPU is read from the workers' CPU clocks at the start of each block, so
 //     that everything an arm does until its next block is its own cost.
 //     Once a trial, between two rounds, each edge measures the primitives of
@@ -40,6 +42,8 @@
 //     the other arms go on, and no process is left.
 //   - An interrupted run keeps what was measured and says that it is not
 //     complete.
-//   - The n-th request of an arm asks for the same object in every run of one
-//     seed.
+//   - The n-th request of an arm asks for the same object, of the same origin, in
+//     every run of one seed.
+//   - Of several origins each reconciles by itself, requests included: one that
+//     saw a request which the edge did not send it makes the run not valid.
 package sim

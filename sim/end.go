@@ -2,10 +2,13 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
+	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/origin"
 )
 
@@ -77,6 +80,80 @@ func (w builtinEnd) drain(ctx context.Context, _ int64) (*origin.Counts, error) 
 		err = fmt.Errorf("%s: drain: %w", w.name, errNoAnswer)
 	}
 	return answer.Origin, err
+}
+
+// severalEnds are several origins as one.
+type severalEnds struct {
+	ends   []originEnd
+	made   []pool.Stats    // what the edge's pools did towards each
+	counts []origin.Counts // of each, once they are drained
+}
+
+// startSeveral starts each of several origins, told of nothing but itself, and
+// then the edge, which has credentials for each.
+func (r *run) startSeveral(ctx context.Context, p *pair, index int, lab *lab) error {
+	near := Start{Protocol: ProtocolVersion, Arm: *p.arm, Seed: trialSeed(r.plan.Seed, index), Source: edgeAddress()}
+	several := &severalEnds{}
+	p.origin = several // what has started is stopped, whatever becomes of the others
+	for _, part := range p.arm.parts() {
+		credentials, err := lab.credentials(&part)
+		if err != nil {
+			return err
+		}
+		start, err := r.originStart(&part, index, credentials)
+		if err != nil {
+			return err
+		}
+		end, at, err := r.startOrigin(ctx, &start)
+		if end != nil {
+			several.ends = append(several.ends, end)
+		}
+		if err != nil {
+			return err
+		}
+		start.Credentials, start.Certificate, start.Audit, start.Source, start.Origin = credentials.edge, "", "", near.Source, at
+		near.Parts = append(near.Parts, start)
+	}
+	return r.startEdge(ctx, p, &near)
+}
+
+func (s *severalEnds) pids() ([]int, error) {
+	var all []int
+	for _, end := range s.ends {
+		own, err := end.pids()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, own...)
+	}
+	return all, nil
+}
+
+// drain returns the sum of what they counted.
+func (s *severalEnds) drain(ctx context.Context, _ int64) (*origin.Counts, error) {
+	if len(s.made) != len(s.ends) {
+		return nil, fmt.Errorf("the edge counted for %d of %d origins: %w", len(s.made), len(s.ends), errNoAnswer)
+	}
+	total := &origin.Counts{}
+	for i, end := range s.ends {
+		counts, err := end.drain(ctx, s.made[i].Connects)
+		if err != nil {
+			return nil, err
+		}
+		s.counts = append(s.counts, *counts)
+		*total = total.Plus(*counts)
+	}
+	return total, nil
+}
+
+func (s *severalEnds) stop() error {
+	early := make([]error, len(s.ends))
+	var wg sync.WaitGroup
+	for i, end := range s.ends {
+		wg.Go(func() { early[i] = end.stop() })
+	}
+	wg.Wait()
+	return errors.Join(early...)
 }
 
 // sumCPU adds the CPU clocks of the processes of one end.

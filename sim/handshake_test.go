@@ -247,7 +247,7 @@ func TestNegotiatedRetry(t *testing.T) {
 		arm := Arm{Settings: scenarios.Defaults()}
 		arm.Settings.Edge.TLS.HelloRetry = c.asked
 		r := newPullRecorder(arm)
-		r.negotiated(&wire.Trace{Version: "1.3", Group: "x25519", HelloRetry: c.got})
+		r.negotiated(0, &wire.Trace{Version: "1.3", Group: "x25519", HelloRetry: c.got})
 		_, err := r.end()
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("asked %v, got %v: %v", c.asked, c.got, err)
@@ -269,7 +269,7 @@ func TestNegotiatedProtocol(t *testing.T) {
 		arm := Arm{Settings: scenarios.Defaults()}
 		arm.Settings.Edge.Protocol = c.asked
 		r := newPullRecorder(arm)
-		r.negotiated(&wire.Trace{Version: "1.3", Group: "x25519", ALPN: c.alpn})
+		r.negotiated(0, &wire.Trace{Version: "1.3", Group: "x25519", ALPN: c.alpn})
 		_, err := r.end()
 		if (err == nil) != (c.want == "") || err != nil && err.Error() != c.want || r.labels()["protocol"] != c.label {
 			t.Errorf("%+v: label %q, error %v", c, r.labels()["protocol"], err)

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/originpull/originpull/origin"
+	"github.com/originpull/originpull/scenarios"
 )
 
 // IncludePlan is a file of directives for a real server, read when the scenario
@@ -30,43 +31,54 @@ const mostIncluded = 64 << 10
 
 // includes reads the files that the experiments name, each once, into the plan.
 func (c *compiler) includes(plan *Plan) {
-	paths := map[string]string{} // by the name that a result shows
+	seen := map[string]string{} // the file by the name that a result shows
 	for i := range plan.Experiments {
-		x := &plan.Experiments[i]
-		for j := range x.Arms {
-			o := &x.Arms[j].Settings.Origin
-			if o.Include == "" {
-				continue
+		for j := range plan.Experiments[i].Arms {
+			s := &plan.Experiments[i].Arms[j].Settings
+			origins := []*scenarios.Origin{&s.Origin}
+			s.Origins = slices.Clone(s.Origins) // arms share it
+			for k := range s.Origins {
+				origins = append(origins, &s.Origins[k].Origin)
 			}
-			file := o.Include
-			o.Include = fileName(file)
-			path := fmt.Sprintf("experiments[%d].origin.include", i)
-			if driver, known := origin.DriverNamed(o.Server); known && driver.Include == "" {
-				c.problem(path, "the configuration of %s is written whole, and has no place for %s: choose %s", o.Server, file, strings.Join(including(), " or "))
-				return
+			for _, o := range origins {
+				if err := c.includeIn(plan, o, seen); err != nil {
+					c.problem(fmt.Sprintf("experiments[%d].origin.include", i), "%v", err)
+					return
+				}
 			}
-			if before, taken := paths[o.Include]; taken && before != file {
-				c.problem(path, "%s and %s would be one name in a result: rename one of them", before, file)
-				return
-			}
-			paths[o.Include] = file
-			if plan.Includes[o.Include] != nil {
-				continue
-			}
-			included, err := c.include(file)
-			if err != nil {
-				c.problem(path, "%s: %v", file, err)
-				return
-			}
-			if plan.Includes == nil {
-				plan.Includes = map[string]*IncludePlan{}
-			}
-			plan.Includes[o.Include] = included
 		}
 	}
 	if len(plan.Includes) > 0 && len(c.problems) == 0 {
 		plan.Digest = digestWith(plan.Digest, plan.Includes, func(p *IncludePlan) string { return p.Digest })
 	}
+}
+
+// includeIn reads what an origin includes, and leaves the file's last name.
+func (c *compiler) includeIn(plan *Plan, o *scenarios.Origin, seen map[string]string) error {
+	if o.Include == "" {
+		return nil
+	}
+	file := o.Include
+	o.Include = fileName(file) // no more of a path than a report may show
+	if driver, known := origin.DriverNamed(o.Server); known && driver.Include == "" {
+		return fmt.Errorf("the configuration of %s is written whole, and has no place for %s: choose %s", o.Server, file, strings.Join(including(), " or "))
+	}
+	if before, taken := seen[o.Include]; taken && before != file {
+		return fmt.Errorf("%s and %s would be one name in a result: rename one of them", before, file)
+	}
+	seen[o.Include] = file
+	if plan.Includes[o.Include] != nil {
+		return nil
+	}
+	included, err := c.include(file)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	if plan.Includes == nil {
+		plan.Includes = map[string]*IncludePlan{}
+	}
+	plan.Includes[o.Include] = included
+	return nil
 }
 
 // including are the servers that take such a file.

@@ -55,6 +55,8 @@ func Countable(x *Experiment, a *Arm) error {
 	switch {
 	case x.Kind == Bypass:
 		return errors.New("bypass attempts have no cost")
+	case len(a.Settings.Origins) > 0:
+		return errors.New("it has several origins, and one process is both ends of one hop")
 	case a.distant():
 		return errors.New("its two ends and their distance are one process")
 	case a.Settings.Workload.Arrivals.Open():

@@ -31,7 +31,8 @@ const (
 	credSecret = "edge-secret" // the value of the secret header
 )
 
-// originHost is the origin's name; edgeNames has the edge's.
+// originHost is the name of an origin that is alone (Arm.host); edgeNames has the
+// edge's.
 const originHost = "origin.test"
 
 // lab issues the credentials of an experiment. Arms with the same kind of
@@ -46,15 +47,29 @@ type lab struct {
 // issuedKind is in what credentials can differ.
 type issuedKind struct {
 	scenarios.Certificate
-	identity string // edge.identity
+	part string // of several origins, of which each has an authority and a secret of its own
+	host string // the origin's name
+	edge string // its edge's name, which goes by edge.identity
+}
+
+func (a *Arm) issued() issuedKind {
+	return issuedKind{a.Settings.Origin.Certificate, a.Part, a.host(), a.edgeName()}
 }
 
 func newLab() (*lab, error) {
+	secret, err := newSecret()
+	if err != nil {
+		return nil, err
+	}
+	return &lab{issued: map[issuedKind]credentialSet{}, secret: secret}, nil
+}
+
+func newSecret() (string, error) {
 	var random [24]byte
 	if _, err := rand.Read(random[:]); err != nil {
-		return nil, fmt.Errorf("drawing a secret: %w", err)
+		return "", fmt.Errorf("drawing a secret: %w", err)
 	}
-	return &lab{issued: map[issuedKind]credentialSet{}, secret: hex.EncodeToString(random[:])}, nil
+	return hex.EncodeToString(random[:]), nil
 }
 
 // credentials returns what the two ends of an arm are handed: to each only
@@ -62,7 +77,7 @@ func newLab() (*lab, error) {
 func (l *lab) credentials(arm *Arm) (credentialSet, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	kind := issuedKind{arm.Settings.Origin.Certificate, arm.Settings.Edge.Identity}
+	kind := arm.issued()
 	set, have := l.issued[kind]
 	if !have {
 		var err error
@@ -88,8 +103,10 @@ func (l *lab) prepare(ctx context.Context, arms []Arm) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if _, err := l.credentials(&arms[i]); err != nil {
-			return err
+		for _, part := range arms[i].each() {
+			if _, err := l.credentials(&part); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -116,12 +133,11 @@ func (l *lab) issue(kind issuedKind) (credentialSet, error) {
 	if err != nil {
 		return credentialSet{}, err
 	}
-	server, err := authority.Issue(pki.Request{Name: originHost, Usage: pki.ServerAuth, DNSNames: []string{originHost}})
+	server, err := authority.Issue(pki.Request{Name: kind.host, Usage: pki.ServerAuth, DNSNames: []string{kind.host}})
 	if err != nil {
 		return credentialSet{}, err
 	}
-	name := edgeNames[kind.identity]
-	client, err := authority.Issue(pki.Request{Name: name, Usage: pki.ClientAuth, DNSNames: []string{name}})
+	client, err := authority.Issue(pki.Request{Name: kind.edge, Usage: pki.ClientAuth, DNSNames: []string{kind.edge}})
 	if err != nil {
 		return credentialSet{}, err
 	}
@@ -130,7 +146,13 @@ func (l *lab) issue(kind issuedKind) (credentialSet, error) {
 		return credentialSet{}, err
 	}
 	roots := string(authority.Roots())
-	secrets := map[string]string{credSecret: l.secret}
+	secret := l.secret
+	if kind.part != "" {
+		if secret, err = newSecret(); err != nil {
+			return credentialSet{}, err
+		}
+	}
+	secrets := map[string]string{credSecret: secret}
 	return credentialSet{
 		client: client.Leaf,
 		origin: pki.Credentials{
@@ -149,7 +171,8 @@ func (l *lab) issue(kind issuedKind) (credentialSet, error) {
 
 // policySettings is what the strategies fill an arm's policy from. Subject and
 // leaf pins get their value when the certificate is issued: see pinned.
-func policySettings(s *scenarios.Settings) origin.Settings {
+func policySettings(a *Arm) origin.Settings {
+	s := &a.Settings
 	settings := origin.Settings{
 		EdgeAddresses:  edgePrefixes(),
 		SecretHeader:   s.Origin.Header.Name,
@@ -165,7 +188,7 @@ func policySettings(s *scenarios.Settings) origin.Settings {
 		settings.RevocationList = ""
 	}
 	if settings.Pin == origin.PinSAN {
-		settings.PinValue = edgeNames[s.Edge.Identity]
+		settings.PinValue = a.edgeName()
 	}
 	return settings
 }
@@ -177,6 +200,7 @@ func originConfig(s *Start) origin.Config {
 		Policy:      s.Arm.Policy,
 		Credentials: s.Credentials,
 		Certificate: s.Certificate,
+		Route:       s.Arm.Below,
 		AuditLevel:  auditLevel(o.Audit),
 		Response: origin.Response{
 			Size: int64(o.Response.Size), Delay: time.Duration(o.Response.Delay),
@@ -225,8 +249,9 @@ func pinned(p origin.Policy, set credentialSet) (origin.Policy, error) {
 // edgeConfig is the edge that an arm asks for.
 func edgeConfig(s *Start) (edge.Config, error) {
 	e := s.Arm.Settings.Edge
+	host := s.Arm.host()
 	cfg := edge.Config{
-		Host: originHost,
+		Host: host,
 		Pool: poolConfig(&e), Behaviour: behaviour(&e),
 		Cache:  cacheConfig(&e.Cache, e.Cache.Capacity),
 		Target: pool.Target{Address: s.Origin, Dialer: wire.Dialer{Source: s.Source}, Protocol: pool.Protocol(e.Protocol), Early: e.TLS.Early},
@@ -245,7 +270,7 @@ func edgeConfig(s *Start) (edge.Config, error) {
 	if err != nil {
 		return edge.Config{}, err
 	}
-	base := &tls.Config{RootCAs: roots, ServerName: originHost}
+	base := &tls.Config{RootCAs: roots, ServerName: host}
 	if s.Arm.Policy.Uses(origin.MTLS) {
 		certificate, err := s.Credentials.Certificate(credEdge)
 		if err != nil {
@@ -255,24 +280,47 @@ func edgeConfig(s *Start) (edge.Config, error) {
 		cfg.Target.Identity = edgeIdentity(&e)
 	}
 	profile := wire.Profile{Version: e.TLS.Version, Group: e.TLS.Group, Resumption: e.TLS.Resumption, HelloRetry: e.TLS.HelloRetry, P384: s.Arm.Settings.Origin.Certificate.Key == string(pki.ECDSAP384)}
-	cfg.Target.ServerName = originHost
+	cfg.Target.ServerName = host
 	cfg.Target.TLS = profile.Client(base)
 	return cfg, nil
 }
 
 // layout is the whole distribution that an arm asks for.
 func layout(s *Start) (edge.Layout, error) {
-	at, err := edgeConfig(s)
+	e := s.Arm.Settings.Edge
+	l := edge.Layout{Pops: e.Pops.Count, Seed: s.Seed}
+	var err error
+	if len(s.Parts) == 0 {
+		l.Edge, err = edgeConfig(s)
+	} else {
+		l.Edge.Cache = cacheConfig(&e.Cache, e.Cache.Capacity)
+		l.Routes, err = routes(s)
+	}
 	if err != nil {
 		return edge.Layout{}, err
 	}
-	e := s.Arm.Settings.Edge
-	at.Topology = topology(&e)
-	l := edge.Layout{Edge: at, Pops: e.Pops.Count, Seed: s.Seed}
+	l.Edge.Topology = topology(&e)
 	if e.Shield.Enabled {
 		l.Shield = &edge.Shield{Cache: cacheConfig(&e.Cache, e.Shield.Capacity), Ageless: !e.Shield.Age}
 	}
 	return l, nil
+}
+
+// routes are the edge towards each of several origins.
+func routes(s *Start) ([]edge.Route, error) {
+	origins := s.Arm.Settings.Origins
+	if len(s.Parts) != len(origins) {
+		return nil, fmt.Errorf("the edge has %d origins and was told of %d", len(origins), len(s.Parts))
+	}
+	all := make([]edge.Route, len(origins))
+	for i := range origins {
+		at, err := edgeConfig(&s.Parts[i])
+		if err != nil {
+			return nil, fmt.Errorf("origin %s: %w", origins[i].Name, err)
+		}
+		all[i] = edge.Route{Name: origins[i].Name, Match: matchOf(&origins[i]), Edge: at}
+	}
+	return all, nil
 }
 
 // cacheConfig is a cache of the edge: all tiers go by the same settings, each

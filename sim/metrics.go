@@ -135,7 +135,7 @@ func armMetrics(x *Experiment, c *collected, arm *results.Arm) error {
 	}
 	cached := slices.ContainsFunc(arm.Trials, func(t results.Trial) bool { _, ok := t.Metrics["cache.hit.ratio"]; return ok })
 	counts := countMetrics(x, c.merged.Counts, cached)
-	if x.Kind == Requests {
+	if x.Kind == Requests && len(c.arm.Settings.Origins) == 0 { // closed forms are of one origin
 		predictReuse(c.arm, counts["origin.requests"]/(x.Block*float64(good)), counts)
 		predictRace(c.arm, counts["origin.requests"]/(x.Block*float64(good)), counts)
 		held := cacheHeld(c.arm, c.trials)
@@ -228,34 +228,42 @@ func trialValues(trials []results.Trial, name string) []float64 {
 // armLabels is what a headline must name: server, library, key, and what was
 // really negotiated.
 func (r *run) armLabels(c *collected) map[string]string {
-	o := c.arm.Settings.Origin
+	labels := r.settled(c.arm)
+	if !c.arm.Plaintext {
+		for _, t := range c.trials {
+			if t.edge != nil {
+				maps.Copy(labels, t.edge.Labels)
+			}
+		}
+	}
+	return labels
+}
+
+// settled is what is known of an arm's ends without asking them.
+func (r *run) settled(arm *Arm) map[string]string {
+	o := arm.Settings.Origin
 	version, library := runtime.Version(), "Go crypto/tls "+runtime.Version()
 	if s, have := r.servers[o.Server]; have {
 		version, library = s.installed.Version, s.installed.TLS
 	}
 	labels := map[string]string{results.LabelServer: o.Server, results.LabelServerVersion: version}
-	c.arm.labelPlant(labels)
-	r.labelArrivals(c.arm, labels)
-	if pool := c.arm.Settings.Edge.Pool; pool.Reuse {
+	arm.labelPlant(labels)
+	r.labelArrivals(arm, labels)
+	if pool := arm.Settings.Edge.Pool; pool.Reuse {
 		labels[results.LabelIdleTimeout] = pool.IdleTimeout.String()
 	}
-	if c.arm.Plaintext {
+	if arm.Plaintext {
 		return labels
 	}
 	labels[results.LabelTLSLibrary] = library
-	labels[results.LabelResumption] = strconv.FormatBool(c.arm.Settings.Edge.TLS.Resumption)
+	labels[results.LabelResumption] = strconv.FormatBool(arm.Settings.Edge.TLS.Resumption)
 	labels["tickets"] = strconv.FormatBool(o.Tickets)
 	labels[results.LabelKey] = fmt.Sprintf("%s, chain of %d", o.Certificate.Key, o.Certificate.Chain)
 	if o.Certificate.Bytes > 0 {
 		labels[results.LabelChainBytes] = o.Certificate.Bytes.String()
 	}
-	if c.arm.Settings.Edge.TLS.HelloRetry {
+	if arm.Settings.Edge.TLS.HelloRetry {
 		labels[results.LabelHelloRetry] = "true" // the worker would have failed the arm otherwise
-	}
-	for _, t := range c.trials {
-		if t.edge != nil {
-			maps.Copy(labels, t.edge.Labels)
-		}
 	}
 	return labels
 }

@@ -97,6 +97,11 @@ type Arm struct {
 	Settings   scenarios.Settings `json:"settings"`
 	Plaintext  bool               `json:"plaintext,omitempty"` // no TLS on the hop: the baseline
 	Policy     origin.Policy      `json:"policy"`
+	Policies   []origin.Policy    `json:"policies,omitempty"` // of each of several origins, in place of policy
+	// Of an arm that is the part of another's that one of several origins has: the
+	// origin's name, and below what path its objects are.
+	Part  string `json:"part,omitempty"`
+	Below string `json:"below,omitempty"`
 }
 
 // overQUIC: the edge speaks HTTP/3 to the origin.

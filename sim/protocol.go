@@ -66,6 +66,7 @@ type Start struct {
 	Trace       []byte          `json:"trace,omitempty"`       // of the user's own, packed, to an edge
 	Include     string          `json:"include,omitempty"`     // directives of the user's own, to a real server
 	Far         *Start          `json:"far,omitempty"`         // the origin's part, to a worker that is both ends
+	Parts       []Start         `json:"parts,omitempty"`       // to an edge of several origins: what it has towards each
 }
 
 // Block grants a worker the machine for a while.

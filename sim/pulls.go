@@ -20,6 +20,7 @@ import (
 // pulled is one viewer's request, answered or not.
 type pulled struct {
 	due, sent, end time.Time // latency counts from due, service time from sent
+	origin         int       // of several, the one whose object was asked for
 	reply          edge.Reply
 	err            error
 }
@@ -28,6 +29,7 @@ type pulled struct {
 type pullRecorder struct {
 	results *results.Recorder
 	arm     Arm
+	parts   []part // of several origins; none where there is one
 
 	mu      sync.Mutex
 	discard bool
@@ -40,7 +42,7 @@ type pullRecorder struct {
 }
 
 func newPullRecorder(arm Arm) *pullRecorder {
-	return &pullRecorder{results: results.NewRecorder(), arm: arm, seen: map[string]string{}}
+	return &pullRecorder{results: results.NewRecorder(), arm: arm, parts: partsOf(&arm), seen: map[string]string{}}
 }
 
 // begin starts a block.
@@ -140,8 +142,9 @@ func (r *pullRecorder) dropped(due time.Time) {
 func (r *pullRecorder) record(p pulled) {
 	failure := r.failure(p)
 	if x := p.reply.Exchange; x != nil && x.Trace != nil && failure == nil {
-		r.negotiated(x.Trace)
+		r.negotiated(p.origin, x.Trace)
 	}
+	r.routed(&p)
 	if r.skip(failure) {
 		return
 	}
@@ -164,6 +167,7 @@ func (r *pullRecorder) record(p pulled) {
 		b.Time(timeService, p.end.Sub(p.sent))
 	}
 	r.atPop(b, p, failure)
+	r.atOrigin(b, &p, failure)
 	outcome(b, p.reply.Outcome)
 	for i := range p.reply.Earlier {
 		if p.reply.Earlier[i].Failed == pool.StageTCP {
@@ -181,7 +185,7 @@ func (r *pullRecorder) failure(p pulled) error {
 	if p.err != nil {
 		return p.err
 	}
-	if want := r.arm.Settings.Origin.Response.Status; p.reply.Status != want {
+	if want := r.at(p.origin).Settings.Origin.Response.Status; p.reply.Status != want {
 		return fmt.Errorf("status %d instead of %d", p.reply.Status, want)
 	}
 	return nil
@@ -273,7 +277,7 @@ var perHandshake = []string{
 // shows its resumed ones, any other its full ones, and what was recorded of
 // the other kind stays in the histograms only.
 func figure(a *Arm, recorded string) (metric string, shown bool) {
-	if strings.HasPrefix(recorded, popPrefix) {
+	if strings.HasPrefix(recorded, popPrefix) || strings.HasPrefix(recorded, partPrefix) {
 		return "", false // of a part of the arm
 	}
 	base, resumed := strings.CutSuffix(recorded, resumedSuffix)
@@ -286,21 +290,22 @@ func figure(a *Arm, recorded string) (metric string, shown bool) {
 // negotiated compares what a connection agreed on with what its arm asked
 // for. An arm that measured something else than its name says is an error,
 // not a result.
-func (r *pullRecorder) negotiated(t *wire.Trace) {
+func (r *pullRecorder) negotiated(origin int, t *wire.Trace) {
 	if r.arm.Plaintext {
 		return
 	}
-	asked := r.arm.Settings.Edge.TLS
+	at, prefix := &r.at(origin).Settings.Edge, r.prefix(origin)
+	asked := at.TLS
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.seen["tls.version"], r.seen["cipher"], r.seen["protocol"] = t.Version, t.Cipher, spoken(t)
+	r.seen[prefix+"tls.version"], r.seen[prefix+"cipher"], r.seen[prefix+"protocol"] = t.Version, t.Cipher, spoken(t)
 	if t.Group != "" {
-		r.seen["group"] = t.Group
+		r.seen[prefix+"group"] = t.Group
 	}
 	if r.wrong != nil {
 		return
 	}
-	if protocol := r.arm.Settings.Edge.Protocol; spoken(t) != protocol {
+	if protocol := at.Protocol; spoken(t) != protocol {
 		r.wrong = fmt.Errorf("asked for %s, negotiated %s", protocol, spoken(t))
 	} else if t.Version != asked.Version {
 		r.wrong = fmt.Errorf("asked for TLS %s, negotiated %s", asked.Version, t.Version)

@@ -26,7 +26,7 @@ func TestChainsBeyondQUICAreRefused(t *testing.T) {
 		pair.Certificate += set.edge.Certificates[credEdge].Certificate
 	}
 	set.edge.Certificates = map[string]pki.KeyPair{credEdge: pair}
-	l.issued[issuedKind{arm.Settings.Origin.Certificate, arm.Settings.Edge.Identity}] = set
+	l.issued[arm.issued()] = set
 	if _, err := l.credentials(&arm); err == nil || !strings.Contains(err.Error(), "cannot be sent over h3: quic-go takes at most 16384 bytes of handshake") {
 		t.Errorf("error is %v", err)
 	}

@@ -161,12 +161,13 @@ func (f found) server(ctx context.Context, name string) foundServer {
 // installed. "" when all are.
 func (f found) missing(ctx context.Context, x *Experiment) string {
 	for i := range x.Arms {
-		name := x.Arms[i].Settings.Origin.Server
-		if name == builtin {
-			continue
-		}
-		if s := f.server(ctx, name); s.err != nil {
-			return s.err.Error()
+		for _, name := range x.Arms[i].servers() {
+			if name == builtin {
+				continue
+			}
+			if s := f.server(ctx, name); s.err != nil {
+				return s.err.Error()
+			}
 		}
 	}
 	return ""

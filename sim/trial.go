@@ -45,16 +45,17 @@ type pair struct {
 
 // armTrial is what one arm yields in one trial.
 type armTrial struct {
-	index  int
-	blocks []blockCost
-	edge   *EdgeSummary
-	origin *origin.Counts
-	floor  *Floor          // nil: not measured
-	err    error           // why the arm failed in this trial
-	noCPU  error           // why it has no CPU figures
-	links  []LinkSummary   // none: loopback
-	search *results.Search // nil: there was none
-	again  int             // blocks that were measured again because their link was late
+	index   int
+	blocks  []blockCost
+	edge    *EdgeSummary
+	origin  *origin.Counts
+	origins []origin.Counts // of each of several; origin is their sum
+	floor   *Floor          // nil: not measured
+	err     error           // why the arm failed in this trial
+	noCPU   error           // why it has no CPU figures
+	links   []LinkSummary   // none: loopback
+	search  *results.Search // nil: there was none
+	again   int             // blocks that were measured again because their link was late
 }
 
 // blockCost is what one block cost, by the CPU clocks of the two processes.
@@ -133,30 +134,26 @@ func (r *run) trial(ctx context.Context, x *Experiment, index int, lab *lab, bod
 // alive reports whether the pair can still measure.
 func (p *pair) alive() bool { return p.trial.err == nil }
 
-// startPair starts the origin, then the edge that pulls from it.
+// startPair starts the origin, or origins, then the edge that pulls from there.
 func (r *run) startPair(ctx context.Context, p *pair, index int, lab *lab) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
+	if len(p.arm.Settings.Origins) > 0 {
+		return r.startSeveral(ctx, p, index, lab)
+	}
 	credentials, err := lab.credentials(p.arm)
 	if err != nil {
 		return err
 	}
-	start := Start{
-		Protocol: ProtocolVersion, Arm: *p.arm, Seed: trialSeed(r.plan.Seed, index),
-		Credentials: credentials.origin, Audit: auditFile(r.cfg, p.arm),
-	}
-	if start.Arm.Policy, err = pinned(p.arm.Policy, credentials); err != nil {
+	start, err := r.originStart(p.arm, index, credentials)
+	if err != nil {
 		return err
-	}
-	if !p.arm.Plaintext {
-		start.Certificate = credOrigin
 	}
 	if p.arm.Settings.Origin.RefusesAfter > 0 && !p.arm.Plaintext {
 		if p.refuses, err = refusal(&start); err != nil {
 			return err
 		}
 	}
-	start.Include = r.plan.included(p.arm)
 	if p.arm.distant() {
 		return r.startHop(ctx, p, &start, credentials)
 	}
@@ -164,11 +161,30 @@ func (r *run) startPair(ctx context.Context, p *pair, index int, lab *lab) error
 		return err
 	}
 	start.Credentials, start.Certificate, start.Audit, start.Include, start.Source = credentials.edge, "", "", "", edgeAddress()
+	return r.startEdge(ctx, p, &start)
+}
+
+// originStart is what the origin of an arm, or of a part of one, is told.
+func (r *run) originStart(arm *Arm, index int, credentials credentialSet) (Start, error) {
+	start := Start{
+		Protocol: ProtocolVersion, Arm: *arm, Seed: trialSeed(r.plan.Seed, index),
+		Credentials: credentials.origin, Audit: auditFile(r.cfg, arm), Include: r.plan.included(arm),
+	}
+	if !arm.Plaintext {
+		start.Certificate = credOrigin
+	}
+	var err error
+	start.Arm.Policy, err = pinned(arm.Policy, credentials)
+	return start, err
+}
+
+// startEdge starts the edge of the pair.
+func (r *run) startEdge(ctx context.Context, p *pair, start *Start) (err error) {
 	start.Trace = r.plan.packedTrace(p.arm)
 	if p.edge, err = r.cfg.of(p.arm).startProcess(RoleEdge, "the edge of "+p.arm.Name, workerEnv()); err != nil {
 		return err
 	}
-	_, err = p.edge.ask(ctx, Command{Type: msgStart, Start: &start})
+	_, err = p.edge.ask(ctx, Command{Type: msgStart, Start: start})
 	return err
 }
 
@@ -325,16 +341,25 @@ func (p *pair) drain(ctx context.Context) {
 	if p.shown != nil && answer.Edge != nil {
 		answer.Edge.Summary = *p.shown
 	}
-	if hop, is := p.origin.(*hopEnd); is {
-		hop.counts = answer.Origin
-	}
 	made := int64(0)
 	if answer.Edge != nil {
 		made = answer.Edge.Total.Pool.Connects
 	}
+	several := (*severalEnds)(nil)
+	switch end := p.origin.(type) {
+	case *hopEnd:
+		end.counts = answer.Origin
+	case *severalEnds:
+		if several = end; answer.Edge != nil {
+			several.made = answer.Edge.Total.Origins
+		}
+	}
 	if p.trial.origin, err = p.origin.drain(ctx, made); err != nil {
 		p.fail(ctx, err)
 		return
+	}
+	if several != nil {
+		p.trial.origins = several.counts
 	}
 	if p.trial.edge == nil || p.trial.origin == nil {
 		p.trial.err = fmt.Errorf("%s: drain: %w", p.arm.Name, errNoAnswer)

@@ -178,7 +178,7 @@ func TestAGeneratorThatIsTooLateGivesUp(t *testing.T) {
 		behind time.Duration
 		sent   int64
 	}{{0, 5}, {tooLate, 0}} {
-		w := &edgeWorker{objects: objects, recorder: newPullRecorder(Arm{})}
+		w := &edgeWorker{objects: newAsker(objects, nil, 1), recorder: newPullRecorder(Arm{})}
 		block := window{time.Now().Add(-time.Second - c.behind), time.Second}
 		if c.behind == 0 {
 			block.started = time.Now().Add(-500 * time.Millisecond) // all is due, nothing is too late
@@ -186,7 +186,7 @@ func TestAGeneratorThatIsTooLateGivesUp(t *testing.T) {
 		w.recorder.begin(Block{}, block)
 		sent := int64(0)
 		err := w.generate(t.Context(), &constantPacer{interval: float64(50 * time.Millisecond), n: 0}, window{block.started, 250 * time.Millisecond},
-			func(_ string, _, _ time.Time, left func()) { sent++; left() })
+			func(_ wanted, _, _ time.Time, left func()) { sent++; left() })
 		counts := w.recorder.results.Summary().Counts
 		if err != nil || sent != c.sent || counts[countUnsent] != 5-c.sent || counts[countScheduled] != 5-c.sent {
 			t.Errorf("%s behind: %d sent, counts %v, %v", c.behind, sent, counts, err)

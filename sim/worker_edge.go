@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/originpull/originpull/edge"
-	"github.com/originpull/originpull/edge/pool"
 	"github.com/originpull/originpull/results"
 	"github.com/originpull/originpull/scenarios"
 	"github.com/originpull/originpull/wire"
@@ -36,13 +35,13 @@ const ballastSize = 16 << 20
 type edgeWorker struct {
 	arm      Arm
 	edge     *edge.Distribution
-	objects  *objects
+	objects  *asker
 	pacer    func(Block) (Pacer, error)
 	replay   *replay // of a trace of the user's; nil: there is none
 	paced    uint64  // blocks at a rate of their own so far
 	recorder *pullRecorder
 	warm     bool        // the pool's first connections are made
-	before   *pool.Stats // when what counts began; nil until then
+	before   *edge.Stats // when what counts began; nil until then
 	planter  planter
 	spent    time.Duration // CPU of the generator in the last block
 	key      crypto.Signer // of the edge's own certificate; nil where there is none
@@ -76,14 +75,16 @@ func (w *edgeWorker) start(_ context.Context, s *Start) (Answer, error) {
 		w.recorder.saw(results.EnvRealtime, given)
 	}
 	workload := s.Arm.Settings.Workload
+	var all *objects
 	if len(s.Trace) > 0 {
 		if w.replay, err = newReplay(s.Trace, workload.Arrivals); err != nil {
 			return Answer{}, err
 		}
-		w.objects = &objects{next: w.replay.object}
-	} else if w.objects, err = newObjects(workload.Objects, s.Seed); err != nil {
+		all = &objects{next: w.replay.object}
+	} else if all, err = newObjects(workload.Objects, s.Seed); err != nil {
 		return Answer{}, err
 	}
+	w.objects = newAsker(all, s.Arm.Settings.Origins, s.Seed)
 	if workload.Mode == string(Requests) {
 		w.ballast = make([]byte, ballastSize)
 	}
@@ -157,9 +158,12 @@ func (w *edgeWorker) countPool() {
 	if w.before == nil || w.arm.Settings.Workload.Mode != string(Requests) {
 		return
 	}
-	total := w.edge.Stats().Pool
+	total := w.edge.Stats()
 	for name, count := range poolCounts {
-		w.recorder.results.Add(name, count(&total)-count(w.before))
+		w.recorder.results.Add(name, count(&total.Pool)-count(&w.before.Pool))
+		for i := range total.Origins {
+			w.recorder.results.Add(w.recorder.parts[i].name(name), count(&total.Origins[i])-count(&w.before.Origins[i]))
+		}
 	}
 }
 
@@ -170,8 +174,10 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 		if err != nil {
 			return BlockDone{}, err
 		}
-		for _, trace := range traces {
-			w.recorder.negotiated(trace)
+		for i := range traces {
+			for _, trace := range traces[i] {
+				w.recorder.negotiated(i, trace)
+			}
 		}
 		w.warm = true
 	}
@@ -180,7 +186,7 @@ func (w *edgeWorker) block(ctx context.Context, b Block) (BlockDone, error) {
 		w.before = nil
 	}
 	if w.before == nil && !b.Discard {
-		before := w.edge.Stats().Pool
+		before := w.edge.Stats()
 		w.before = &before
 	}
 	w.spent = 0
@@ -262,7 +268,7 @@ func (w *edgeWorker) counted(ctx context.Context, b Block, started time.Time) {
 		if ctx.Err() != nil || b.Seconds > 0 && now.Sub(started) >= seconds(b.Seconds) {
 			return
 		}
-		w.pull(pulling, w.objects.path(), now, now, &scratch)
+		w.pull(pulling, w.objects.ask(), now, now, &scratch)
 	}
 }
 
@@ -271,10 +277,10 @@ func (w *edgeWorker) viewer(ctx context.Context, until time.Time) {
 	var scratch edge.Scratch
 	for ctx.Err() == nil {
 		w.mu.Lock()
-		path := w.objects.path()
+		asked := w.objects.ask()
 		w.mu.Unlock()
 		now := time.Now()
-		if end := w.pull(pulling, path, now, now, &scratch); !end.Before(until) {
+		if end := w.pull(pulling, asked, now, now, &scratch); !end.Before(until) {
 			return
 		}
 	}
@@ -289,13 +295,13 @@ func (w *edgeWorker) openLoop(ctx context.Context, b Block, granted window) erro
 	pullCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var viewers sync.WaitGroup
-	err = w.generate(ctx, pacer, granted, func(path string, due, sent time.Time, left func()) {
+	err = w.generate(ctx, pacer, granted, func(asked wanted, due, sent time.Time, left func()) {
 		viewers.Go(func() {
 			scratch, _ := w.scratch.Get().(*edge.Scratch)
 			if scratch == nil {
 				scratch = new(edge.Scratch)
 			}
-			w.pull(pullCtx, path, due, sent, scratch)
+			w.pull(pullCtx, asked, due, sent, scratch)
 			w.scratch.Put(scratch)
 			left()
 		})
@@ -309,7 +315,7 @@ func (w *edgeWorker) openLoop(ctx context.Context, b Block, granted window) erro
 // generate sends every viewer of a block when it is due, and returns when the
 // schedule is over. A request counts as sent when it is handed to the edge:
 // what it then waits for a processor is the edge's time, and in its latency.
-func (w *edgeWorker) generate(ctx context.Context, pacer Pacer, block window, send func(path string, due, sent time.Time, left func())) error {
+func (w *edgeWorker) generate(ctx context.Context, pacer Pacer, block window, send func(asked wanted, due, sent time.Time, left func())) error {
 	clock := newAlarm()
 	w.recorder.saw(results.EnvGenerator, clock.name())
 	slots := make(chan struct{}, maxInFlight)
@@ -320,7 +326,7 @@ func (w *edgeWorker) generate(ctx context.Context, pacer Pacer, block window, se
 		if offset >= block.length {
 			break
 		}
-		path := w.objects.path()
+		asked := w.objects.ask()
 		due := block.started.Add(offset)
 		if err = clock.wait(ctx, due); err != nil {
 			break
@@ -331,7 +337,7 @@ func (w *edgeWorker) generate(ctx context.Context, pacer Pacer, block window, se
 		}
 		select {
 		case slots <- struct{}{}:
-			send(path, due, time.Now(), left)
+			send(asked, due, time.Now(), left)
 		default:
 			w.recorder.dropped(due)
 		}
@@ -344,10 +350,10 @@ func (w *edgeWorker) generate(ctx context.Context, pacer Pacer, block window, se
 }
 
 // pull returns when it ended.
-func (w *edgeWorker) pull(ctx context.Context, path string, due, sent time.Time, scratch *edge.Scratch) time.Time {
-	reply, err := w.edge.Pull(ctx, edge.Viewer{Method: w.arm.Settings.Workload.Method, Path: path, Scratch: scratch})
+func (w *edgeWorker) pull(ctx context.Context, asked wanted, due, sent time.Time, scratch *edge.Scratch) time.Time {
+	reply, err := w.edge.Pull(ctx, edge.Viewer{Method: w.arm.Settings.Workload.Method, Host: asked.host, Path: asked.path, Scratch: scratch})
 	end := time.Now()
-	w.recorder.record(pulled{due: due, sent: sent, end: end, reply: reply, err: err})
+	w.recorder.record(pulled{due: due, sent: sent, end: end, origin: asked.origin, reply: reply, err: err})
 	return end
 }
 

@@ -29,6 +29,7 @@ func saving(p *page, r *results.Result, e group) {
 	g.print(p)
 	p.note(note, faint)
 	p.blank()
+	origins(p, r, e)
 	theory(p, r, e)
 	cacheTheory(p, r, e)
 	hidden(p, r, e)

@@ -134,11 +134,15 @@ func reconciliation(p *page, r *results.Result) {
 		unsure += t.GivenUp + t.Unheard
 		edgeBytes += t.EdgeBytes
 		originBytes += t.OriginBytes
+		who := t.Arm
+		if t.Origin != "" {
+			who += ", origin " + t.Origin
+		}
 		if t.Agrees() && t.Accepted > 0 && t.Accepted != t.Handshakes {
-			wrong = append(wrong, fmt.Sprintf("%s (the origin accepted %s and saw %s end)", t.Arm, thousands(float64(t.Accepted)), thousands(float64(t.Handshakes))))
+			wrong = append(wrong, fmt.Sprintf("%s (the origin accepted %s and saw %s end)", who, thousands(float64(t.Accepted)), thousands(float64(t.Handshakes))))
 		}
 		if !t.Agrees() {
-			wrong = append(wrong, fmt.Sprintf("%s (%s and %s)", t.Arm, thousands(float64(t.Connects)), thousands(float64(t.Handshakes))))
+			wrong = append(wrong, fmt.Sprintf("%s (%s and %s)", who, thousands(float64(t.Connects)), thousands(float64(t.Handshakes))))
 		}
 	}
 	switch {

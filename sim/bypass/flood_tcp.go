@@ -16,16 +16,20 @@ import (
 	"github.com/originpull/originpull/wire"
 )
 
+// floodPatience is less than an origin's own timeouts, so that whether it holds
+// on to what it was sent is still to be seen.
+func (l *Lab) floodPatience() time.Duration { return min(l.patience, 2*time.Second) }
+
 // attack opens a connection of an attempt of family F.
 func (l *Lab) attack(ctx context.Context) (*wire.Conn, error) {
-	raw, err := wire.Dialer{Source: l.Attacker, Timeout: l.patience}.Dial(ctx, l.Target)
+	raw, err := wire.Dialer{Source: l.Attacker, Timeout: l.floodPatience()}.Dial(ctx, l.Target)
 	if l.server != "" && errors.Is(err, syscall.ECONNRESET) {
 		return nil, errTurnedAway
 	}
 	if err != nil {
 		return nil, fmt.Errorf("dialing from %s: %w", l.Attacker, err)
 	}
-	return raw, raw.SetDeadline(time.Now().Add(l.patience))
+	return raw, raw.SetDeadline(time.Now().Add(l.floodPatience()))
 }
 
 // errTurnedAway is a server that closed what it had accepted before connect

@@ -43,7 +43,7 @@ type Runner struct {
 	Start    Starter               // required
 	Material *Material             // nil: made afresh
 	Progress func(done, total int) // called after every row; nil: not
-	Patience time.Duration         // with one step, one pull, one look into the audit log; 0 = 2 s
+	Patience time.Duration         // with one step, one pull, one look into the audit log; 0 = 5 s
 	Floods   Floods                // bounds family F
 	Seed     uint64                // of family R
 	Attempts int                   // of a row of family R; 0 = 350
@@ -69,7 +69,7 @@ func (r Runner) Run(ctx context.Context, plan Plan) ([]Row, error) {
 		}
 	}
 	if r.Patience == 0 {
-		r.Patience = 2 * time.Second
+		r.Patience = 5 * time.Second
 	}
 	s := &series{runner: r, planned: planned, rows: make([]*Row, len(planned))}
 	err = s.run(ctx)
