@@ -7,6 +7,10 @@
 // is measured. A Mistake is one named way to get a strategy wrong; a policy
 // with a mistake is a control, and nothing else may be served unsafely.
 //
+// A Profile makes the built-in server a managed front door with an application
+// behind it: it asks for certificates as that front door does, and tells the
+// application who came. It adds no check of its own.
+//
 // The Server decides in this order:
 //
 //  1. At accept, on the socket address (unmapped, without zone): closed before

@@ -65,6 +65,9 @@ func (s Setup) check() error {
 	if s.Ground != nil && s.Baseline {
 		problems = append(problems, errors.New("it has no baseline behind a link: nobody reads CPU there"))
 	}
+	if c.Policy.Profile != "" {
+		problems = append(problems, fmt.Errorf("profile %q is a front door that the built-in origin alone stands for", c.Policy.Profile))
+	}
 	if c.Certificate == "" {
 		problems = append(problems, errors.New("the setup names no server certificate: a plaintext listener is opened with Baseline"))
 	}

@@ -47,6 +47,11 @@ type guard struct {
 	secretless, excuses            func(*http.Request) bool
 	trailers, behindRouter, echoes bool
 
+	// profile is the front door that the server stands for; nil: none. believes:
+	// its identity headers are taken from the caller, by mistake.
+	profile  *Profile
+	believes bool
+
 	// anyAuthority serves whatever Host asks for, whatever SNI said.
 	anyAuthority bool
 	// laxDefault gives a name that is not literally Host the public treatment.
@@ -88,6 +93,9 @@ func newGuard(p Policy, c pki.Credentials, encrypted bool, previous *guard) (*gu
 	g := &guard{policy: p, credentials: c, encrypted: encrypted, previous: previous, public: map[string]bool{}}
 	for _, host := range p.PublicHosts {
 		g.public[hostName(host)] = true
+	}
+	if profile, known := ProfileNamed(p.Profile); known {
+		g.profile = &profile
 	}
 	mistake, wrong := MistakeNamed(p.Mistake)
 	g.lifts = mistake.lifts

@@ -111,6 +111,9 @@ func (r *reply) decide(g *guard) (spent bool) {
 		content = publicValue
 	}
 	r.Header()[ProofHeader] = content
+	if g.profile != nil {
+		r.Header().Set(IdentityAnswer, g.introduce(r.identity, r.request))
+	}
 	r.server.router.ServeHTTP(r, r.request)
 	// A handler that wrote nothing is answered with 200.
 	r.audit(http.StatusOK)

@@ -135,7 +135,7 @@ func attacks() []attack {
 var provenByAttempts = []string{
 	"plain-open-allowlist", "plain-no-secret", "plain-no-certificate", "v4-only-allowlist", "wide-allowlist",
 	"exempt-path-secret", "exempt-path-certificate", "guard-behind-router", "trailer-secret", "echo-header",
-	"single-secret", "own-name-only", "any-index", "extra-roots", "answer-before-allowlist",
+	"single-secret", "own-name-only", "any-index", "extra-roots", "answer-before-allowlist", "trust-identity-header",
 }
 
 // flawProofs is what each flawed certificate lacks.
@@ -288,7 +288,7 @@ func TestMistakesDropOnlyWhatTheirStrategyAsks(t *testing.T) {
 	for _, mistake := range Mistakes() {
 		p := policy(t, mistake.Strategy)
 		var dropped Proof
-		for _, path := range Paths() {
+		for _, path := range append(Paths(), Path{Impersonates: true}) {
 			required := p.Requires(path)
 			p.Mistake = mistake.Name
 			left := p.Requires(path)

@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -36,6 +37,10 @@ type Policy struct {
 	Pin            Pin    `json:"pin,omitempty"`
 	PinValue       string `json:"pinValue,omitempty"`
 	RevocationList string `json:"revocationList,omitempty"`
+
+	// Profile is the managed front door that the built-in server stands for; ""
+	// is none (mtls without a pin).
+	Profile string `json:"profile,omitempty"`
 
 	// Mistake is the name of the one mistake planted in this policy; "" is the
 	// correct policy. Only bypass controls set it.
@@ -74,6 +79,10 @@ func (p Policy) Requires(path Path) Proof {
 			required |= strategy.requires(p, path)
 		}
 	}
+	// A front door that passes the identity on does so for whoever it is.
+	if profile, ok := ProfileNamed(p.Profile); ok && path.Impersonates && len(profile.Identity) > 0 {
+		required |= Subject
+	}
 	if mistake, ok := MistakeNamed(p.Mistake); ok && p.Uses(mistake.Strategy) {
 		required = required.Without(mistake.Drops(path))
 	}
@@ -101,7 +110,7 @@ func (p Policy) check() error {
 			return fmt.Errorf("host %q is protected and public at once", public)
 		}
 	}
-	return p.checkMistake()
+	return errors.Join(p.checkProfile(), p.checkMistake())
 }
 
 func (p Policy) checkMistake() error {

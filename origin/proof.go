@@ -125,6 +125,9 @@ type Path struct {
 	Connection Connection `json:"connection,omitempty"`
 	// Public: the request is for a public host, by SNI and by Host.
 	Public bool `json:"public,omitempty"`
+	// Impersonates: what is wanted is to be taken for somebody else, by the
+	// application behind a front door. See Profile.
+	Impersonates bool `json:"impersonates,omitempty"`
 }
 
 // Encrypted says whether the path runs over TLS (or QUIC).

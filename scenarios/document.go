@@ -280,7 +280,7 @@ type Experiment struct {
 // Bypass is the work of a bypass experiment.
 type Bypass struct {
 	Cases      []string `yaml:"cases" json:"cases" required:"true" items:"1" pattern:"name" doc:"The attempts to make, by their short names, for example A01."`
-	Strategies []string `yaml:"strategies" json:"strategies" items:"1" enum:"allowlist,header,mtls,mtls-ca,mtls-leaf,mtls-shared,allowlist+header,allowlist+mtls,header+mtls,allowlist+header+mtls" doc:"The origin's strategies and combinations to try each case against, one at a time; mtls pins the edge's name, mtls-ca nothing, mtls-leaf one certificate, and with mtls-shared the CDN shows one certificate for all of its customers."`
+	Strategies []string `yaml:"strategies" json:"strategies" items:"1" enum:"allowlist,header,mtls,mtls-ca,mtls-leaf,mtls-shared,alb-verify,nlb-verify,allowlist+header,allowlist+mtls,header+mtls,allowlist+header+mtls" doc:"The origin's strategies and combinations to try each case against, one at a time; mtls pins the edge's name, mtls-ca nothing, mtls-leaf one certificate, with mtls-shared the CDN shows one certificate for all of its customers, and alb-verify and nlb-verify are front doors of AWS before an application (originpull list profiles)."`
 	Servers    []string `yaml:"servers" json:"servers" items:"1" enum:"builtin,apache,caddy,haproxy,nginx" doc:"The origins to try each case on: the built-in one, and real servers where they are installed. On these a case meets the strategies that it is about."`
 	TLS        []string `yaml:"tls" json:"tls" items:"1" enum:"1.2,1.3" doc:"The TLS versions to try each case with. Strings: put them in quotes."`
 }

@@ -30,6 +30,7 @@ var lists = map[string]func(w io.Writer, verbose bool){
 	"links":    listLinks,
 	"cases":    listCases,
 	"mistakes": listMistakes,
+	"profiles": listProfiles,
 	"strategies": func(w io.Writer, _ bool) {
 		for _, s := range origin.Strategies() {
 			_, _ = fmt.Fprintf(w, "%s\t%s\n", s.Name, s.Title)
@@ -122,6 +123,19 @@ func serverLimits(d origin.Driver, found origin.Installed) []string {
 		}
 	}
 	return reasons
+}
+
+func listProfiles(w io.Writer, verbose bool) {
+	for _, p := range origin.Profiles() {
+		_, _ = fmt.Fprintf(w, "%s\t%s\n", p.Name, p.Title)
+		if !verbose {
+			continue
+		}
+		for _, h := range p.Identity {
+			_, _ = fmt.Fprintf(w, "\t  tells the application: %s\n", h.Name)
+		}
+		_, _ = fmt.Fprintf(w, "\t  reference: %s\n", p.Reference)
+	}
 }
 
 func listMistakes(w io.Writer, verbose bool) {

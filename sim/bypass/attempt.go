@@ -87,6 +87,9 @@ type Attempt struct {
 	// all of them.
 	Concerns []string
 
+	// Profiles: the attempt means something under a front door's profile alone.
+	Profiles bool
+
 	// Legitimate: it is the edge itself that pulls, in a way that careless
 	// origins refuse. Then every step has to be served.
 	Legitimate bool

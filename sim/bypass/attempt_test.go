@@ -39,7 +39,7 @@ func TestAttempts(t *testing.T) {
 }
 
 // catalogue is every case, by family; a case that is lost shows here.
-var catalogue = map[string]int{"A": 17, "B": 16, "C": 24, "D": 16, "E": 10, "F": 11, "R": 1}
+var catalogue = map[string]int{"A": 17, "B": 16, "C": 24, "D": 17, "E": 10, "F": 11, "R": 1}
 
 func TestCatalogueIsComplete(t *testing.T) {
 	total := 0

@@ -44,27 +44,41 @@ const (
 
 // witness is what a step keeps of its connection and answer, without secrets.
 type witness struct {
-	tls, cipher, group, shown, peer, answer string
+	trace  *wire.Trace       // nil: no handshake succeeded
+	peer   *x509.Certificate // the origin's; nil: none
+	shown  *tls.Certificate  // to the origin; nil: none
+	answer string
 }
 
 // handshake notes a handshake that succeeded, and the certificate that was
-// shown in it: nil for none.
+// shown in it: nil for none. Attempts are many, so that nothing is made of it
+// here.
 func (w *witness) handshake(trace *wire.Trace, state tls.ConnectionState, shown *tls.Certificate) {
-	w.tls, w.cipher, w.group = trace.Version, trace.Cipher, trace.Group
+	w.trace, w.shown = trace, shown
 	if len(state.PeerCertificates) > 0 {
-		w.peer = certified(state.PeerCertificates[0])
+		w.peer = state.PeerCertificates[0]
 	}
-	if shown == nil || len(shown.Certificate) == 0 {
-		return
+}
+
+// facts are those of the handshake, in words.
+func (w *witness) facts(e *Evidence) {
+	if w.trace != nil {
+		e.TLS, e.Cipher, e.Group = w.trace.Version, w.trace.Cipher, w.trace.Group
 	}
-	if leaf, err := x509.ParseCertificate(shown.Certificate[0]); err == nil {
-		w.shown = certified(leaf)
+	e.Peer = certified(w.peer)
+	if w.shown != nil && len(w.shown.Certificate) > 0 {
+		if leaf, err := x509.ParseCertificate(w.shown.Certificate[0]); err == nil {
+			e.Shown = certified(leaf)
+		}
 	}
 }
 
 // certified is a certificate in a line: its subject, its names and its
-// fingerprint. It is public, whoever holds the key.
+// fingerprint; "" for none. It is public, whoever holds the key.
 func certified(c *x509.Certificate) string {
+	if c == nil {
+		return ""
+	}
 	sum := sha256.Sum256(c.Raw)
 	subject := c.Subject.String()
 	if len(c.DNSNames) > 0 {
@@ -97,8 +111,8 @@ func (l *Lab) keep(w *witness, answer *http.Response, body []byte) {
 func (l *Lab) evidence(ctx context.Context, step Step) *Evidence {
 	e := &Evidence{
 		Step: l.Material.redacted(step.Name), Status: step.Status, Answer: step.seen.answer, Resumed: step.Resumed,
-		TLS: step.seen.tls, Cipher: step.seen.cipher, Group: step.seen.group, Shown: step.seen.shown, Peer: step.seen.peer,
 	}
+	step.seen.facts(e)
 	if !step.Local.IsValid() {
 		return e
 	}
@@ -115,7 +129,16 @@ func (l *Lab) evidence(ctx context.Context, step Step) *Evidence {
 // redacted takes the lab's secrets out of a text, in every case and as base64
 // or hexadecimal, and whatever follows the beginning of a private key.
 func (m *Material) redacted(text string) string {
-	var forms []string
+	text = m.hiding().ReplaceAllLiteralString(text, "[secret]")
+	if before, _, found := strings.Cut(text, "PRIVATE KEY"); found {
+		text = before[:max(0, strings.LastIndex(before, "-----BEGIN"))] + "[private key]"
+	}
+	return text
+}
+
+// secrets matches every secret of the lab, in the forms that servers repeat.
+func (m *Material) secrets() *regexp.Regexp {
+	forms := []string{`[^\s\S]`} // nothing
 	for _, secrets := range []map[string]string{m.Origin.Secrets, m.rotated.Secrets, {"": m.retired}, {"": m.next}, {"": m.tenant}} {
 		for _, secret := range secrets {
 			if secret == "" {
@@ -126,13 +149,7 @@ func (m *Material) redacted(text string) string {
 			}
 		}
 	}
-	if len(forms) > 0 {
-		text = regexp.MustCompile("(?i)"+strings.Join(forms, "|")).ReplaceAllLiteralString(text, "[secret]")
-	}
-	if before, _, found := strings.Cut(text, "PRIVATE KEY"); found {
-		text = before[:max(0, strings.LastIndex(before, "-----BEGIN"))] + "[private key]"
-	}
-	return text
+	return regexp.MustCompile("(?i)" + strings.Join(forms, "|"))
 }
 
 // clipped is valid UTF-8 of at most so many bytes.

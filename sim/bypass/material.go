@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"regexp"
+	"sync"
 	"time"
 
 	"github.com/originpull/originpull/origin"
@@ -106,6 +108,8 @@ type Material struct {
 	tenant   string                     // the other tenant's own secret
 	clients  map[string]tls.Certificate
 	trusting *tls.Config // how the legitimate edge verifies the origin
+
+	hiding func() *regexp.Regexp // what evidence leaves out
 }
 
 // Format writes, for every verb, the names of the credentials: a secret or a
@@ -136,6 +140,7 @@ func NewMaterial(now time.Time) (*Material, error) {
 	if err := m.rotate(now); err != nil {
 		return nil, err
 	}
+	m.hiding = sync.OnceValue(m.secrets)
 	return m, nil
 }
 

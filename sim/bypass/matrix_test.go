@@ -40,7 +40,7 @@ func TestMatrix(t *testing.T) {
 		}
 	}
 	for _, a := range Attempts() {
-		if ran[a.ID] != (a.Unbuilt == "") {
+		if ran[a.ID] != (a.Unbuilt == "" && !a.Profiles) {
 			t.Errorf("%s ran: %t, although unbuilt is %q", a.ID, ran[a.ID], a.Unbuilt)
 		}
 	}

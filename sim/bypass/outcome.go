@@ -104,7 +104,7 @@ func expectedStage(a Attempt, missing origin.Proof) wire.Stage {
 	if a.Path.Connection != origin.Pooled {
 		atTLS |= origin.Freshness
 	}
-	if a.Unasked || a.Path.Port == origin.Plaintext {
+	if a.Unasked || a.Path.Impersonates || a.Path.Port == origin.Plaintext {
 		atTLS = 0
 	}
 	switch {

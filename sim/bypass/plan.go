@@ -138,6 +138,9 @@ func (p Plan) edgeRows(a Attempt) []Planned {
 
 // concerns says whether the attempt means anything under the variant.
 func (a Attempt) concerns(v variant) bool {
+	if a.Profiles && v.profile == "" {
+		return false
+	}
 	if len(a.Concerns) == 0 {
 		return true
 	}

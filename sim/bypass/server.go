@@ -55,8 +55,8 @@ func (p Plan) serverRows(name string) ([]Planned, error) {
 			if err != nil {
 				return nil, err
 			}
-			if !a.isAbout(v) {
-				continue
+			if !a.isAbout(v) || a.Profiles || v.profile != "" {
+				continue // a front door's profile is the built-in origin's
 			}
 			met, err := p.serverCase(s, a, v)
 			if err != nil {

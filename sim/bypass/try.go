@@ -50,6 +50,7 @@ type Try struct {
 	Seeks string
 
 	shown *tls.Certificate // in place of Certificate
+	leg   bool             // of the legitimate edge: nothing of it is evidence
 }
 
 // port is where the try goes.

@@ -17,6 +17,8 @@ type variant struct {
 	// shared: the edge's certificate is the CDN's own, which it shows for every
 	// one of its customers.
 	shared bool
+	// profile is the managed front door that the origin stands for.
+	profile string
 }
 
 // pins are the kinds of mtls.
@@ -31,13 +33,23 @@ var pins = map[string]struct {
 	"mtls-shared": {origin.PinSAN, true, "the name is pinned, and the CDN shows that certificate for all of its customers"},
 }
 
-// Strategies names what attempts can meet: the strategies one by one, the
-// kinds of mtls, and every pair and all three of the first.
-func Strategies() []string {
-	return []string{
-		"allowlist", "header", "mtls", "mtls-ca", "mtls-leaf", "mtls-shared",
-		"allowlist+header", "allowlist+mtls", "header+mtls", "allowlist+header+mtls",
+// profiled are the kinds of mtls that a front door asks for: see origin.Profile.
+func profiled() []string {
+	var names []string
+	for _, p := range origin.Profiles() {
+		names = append(names, p.Name)
 	}
+	return names
+}
+
+// Strategies names what attempts can meet: the strategies one by one, the
+// kinds of mtls, those of front doors among them, and every pair and all three
+// of the first.
+func Strategies() []string {
+	return slices.Concat(
+		[]string{"allowlist", "header", "mtls", "mtls-ca", "mtls-leaf", "mtls-shared"}, profiled(),
+		[]string{"allowlist+header", "allowlist+mtls", "header+mtls", "allowlist+header+mtls"},
+	)
 }
 
 // variantNamed reads a name of Strategies.
@@ -48,6 +60,9 @@ func variantNamed(name string) (variant, error) {
 	v := variant{name: name}
 	for part := range strings.SplitSeq(name, "+") {
 		kind, mutual := pins[part]
+		if _, known := origin.ProfileNamed(part); known {
+			part, v.pin, v.profile = origin.MTLS, origin.PinNone, part
+		}
 		if mutual {
 			part, v.pin, v.shared = origin.MTLS, kind.pin, kind.shared
 		}
@@ -67,7 +82,7 @@ func (v variant) policy(mistake string) (origin.Policy, error) {
 		s.PinValue = ""
 	}
 	p, err := origin.NewPolicy(Host, v.strategies, s)
-	p.PublicHosts, p.Mistake = []string{PublicHost}, mistake
+	p.PublicHosts, p.Mistake, p.Profile = []string{PublicHost}, mistake, v.profile
 	return p, err
 }
 
