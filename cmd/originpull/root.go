@@ -36,7 +36,8 @@ Exit codes: 0 pass, 1 the run failed, 2 usage or invalid scenario, 3 an
 expectation, a gate or a bypass verdict failed, 4 inconclusive.
 
 Settings come from flags, then ORIGINPULL_* variables (ORIGINPULL_FORMAT),
-then the file given with --config. A run's traffic stays on this machine.`
+then the file given with --config. A run's traffic stays on this machine, unless
+an external origin's owner consents (docs/external.md).`
 
 func newRoot(s streams) *cobra.Command {
 	root := &cobra.Command{
