@@ -15,7 +15,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
 build: ## build bin/originpull
-	$(GO) build -o bin/originpull ./cmd/originpull
+	$(GO) build -ldflags=-w -o bin/originpull ./cmd/originpull
 
 servers: ## install the servers that drivers run, where it is root on Debian
 	@.ci/servers
