@@ -129,7 +129,7 @@ func (g *gate) measureAll(ctx context.Context) error {
 	}
 	first := true
 	measure := func(trials int) ([]results.GateSample, error) {
-		result, err := g.run(ctx, g.worker, g.joined.WithTrials(trials, g.o.perTrial, g.runs), "base and head in turn")
+		result, err := g.run(ctx, g.worker, g.joined.WithTrials(trials, g.o.perTrial, g.runs), g.turn(trials))
 		if err != nil {
 			return nil, err
 		}
@@ -231,18 +231,6 @@ func (g *gate) run(ctx context.Context, worker []string, plan *sim.Plan, what st
 		return nil, err
 	}
 	return result, errors.Join(err, keep(folder, result))
-}
-
-// seen tells what a look found.
-func (g *gate) seen(judgements []results.Judgement) {
-	_, _ = fmt.Fprintf(g.s.err, "originpull: gate: after %d trials:\n", g.report.Trials)
-	for _, j := range judgements {
-		verdict := string(j.Verdict)
-		if j.Open() {
-			verdict = "open"
-		}
-		_, _ = fmt.Fprintf(g.s.err, "  %s  %s  head is %.3f × base [%.3f – %.3f]  %s\n", j.Name, j.Rule.Metric, j.Estimate.Ratio, j.Estimate.Low, j.Estimate.High, verdict)
-	}
 }
 
 const gateFile = "gate.json"
