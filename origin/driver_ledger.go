@@ -1,13 +1,8 @@
 package origin
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -35,13 +30,6 @@ type ledger struct {
 	plain, control string
 }
 
-// logFile is how far a log has been read.
-type logFile struct {
-	offset int64
-	part   []byte // of a line whose end is not written yet
-	lines  int
-}
-
 func newLedger(c Config) *ledger {
 	return &ledger{
 		last: map[netip.AddrPort]Entry{}, known: map[string]bool{}, files: map[string]*logFile{},
@@ -56,30 +44,11 @@ func (l *ledger) follow(dir, name string, parse func(string) error) error {
 		at = &logFile{}
 		l.files[name] = at
 	}
-	file, err := os.Open(filepath.Join(dir, name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	err := at.follow(filepath.Join(dir, name), func(line []byte) error { return parse(string(line)) })
 	if err != nil {
-		return fmt.Errorf("log: %w", err)
+		return fmt.Errorf("log %w", err)
 	}
-	grown, err := io.ReadAll(io.NewSectionReader(file, at.offset, 1<<62-at.offset))
-	if err := errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("log %s: %w", name, err)
-	}
-	at.offset += int64(len(grown))
-	at.part = append(at.part, grown...)
-	for {
-		line, rest, whole := bytes.Cut(at.part, []byte("\n"))
-		if !whole {
-			return nil
-		}
-		at.part = rest
-		at.lines++
-		if err := parse(string(line)); err != nil {
-			return fmt.Errorf("log %s, line %d: %w", name, at.lines, err)
-		}
-	}
+	return nil
 }
 
 // request is one line of an access log.

@@ -1,14 +1,9 @@
 package origin
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/netip"
-	"os"
 	"sync"
 	"time"
 )
@@ -21,11 +16,9 @@ const pollEvery = 2 * time.Millisecond
 type Journal struct {
 	path string
 
-	mu     sync.Mutex
-	offset int64
-	part   []byte // of a line whose end is not written yet
-	lines  int
-	last   map[netip.AddrPort]Entry
+	mu   sync.Mutex
+	file logFile
+	last map[netip.AddrPort]Entry
 }
 
 // OpenJournal follows the audit log in the named file, which need not exist
@@ -66,30 +59,16 @@ func (j *Journal) look(peer netip.AddrPort) (Entry, bool, error) {
 
 // read takes in what the file grew by.
 func (j *Journal) read() error {
-	file, err := os.Open(j.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("audit log: %w", err)
-	}
-	grown, err := io.ReadAll(io.NewSectionReader(file, j.offset, 1<<62-j.offset))
-	if err := errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("audit log %s: %w", j.path, err)
-	}
-	j.offset += int64(len(grown))
-	j.part = append(j.part, grown...)
-	for {
-		line, rest, whole := bytes.Cut(j.part, []byte("\n"))
-		if !whole {
-			return nil
-		}
-		j.part = rest
-		j.lines++
+	err := j.file.follow(j.path, func(line []byte) error {
 		entry, err := parseEntry(line)
 		if err != nil {
-			return fmt.Errorf("audit log %s, line %d: %w", j.path, j.lines, err)
+			return err
 		}
 		j.last[entry.Peer] = entry
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("audit log %w", err)
 	}
+	return nil
 }

@@ -114,27 +114,20 @@ func (r *pullRecorder) skip(failure error) bool {
 }
 
 // unsent counts a viewer who was due and whom the generator never came to send.
-func (r *pullRecorder) unsent(due time.Time) {
-	r.mu.Lock()
-	discard, block := r.discard, r.block
-	r.mu.Unlock()
-	if !discard {
-		b := r.results.Begin()
-		defer b.End()
-		b.Add(countUnsent, 1)
-		block.due(b, due)
-	}
-}
+func (r *pullRecorder) unsent(due time.Time) { r.missed(countUnsent, due) }
 
 // dropped counts a viewer that was due and found the edge full.
-func (r *pullRecorder) dropped(due time.Time) {
+func (r *pullRecorder) dropped(due time.Time) { r.missed(countDropped, due) }
+
+// missed counts a viewer who was due and whose request came to nothing.
+func (r *pullRecorder) missed(what string, due time.Time) {
 	r.mu.Lock()
 	discard, block := r.discard, r.block
 	r.mu.Unlock()
 	if !discard {
 		b := r.results.Begin()
 		defer b.End()
-		b.Add(countDropped, 1)
+		b.Add(what, 1)
 		block.due(b, due)
 	}
 }
