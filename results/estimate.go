@@ -1,6 +1,7 @@
 package results
 
 import (
+	"fmt"
 	"iter"
 	"math"
 	"slices"
@@ -21,6 +22,18 @@ type Estimate struct {
 
 // HasInterval reports whether Low and High say anything.
 func (e Estimate) HasInterval() bool { return e.N >= 2 && e.Low > 0 && e.High >= e.Low }
+
+// Change is e, of head against base, as a person says it: +1.2 % [+0.4 – +2.0].
+func (e Estimate) Change() string {
+	if e.N == 0 {
+		return "not measured"
+	}
+	text := fmt.Sprintf("%+.1f %%", 100*(e.Ratio-1))
+	if e.HasInterval() {
+		text += fmt.Sprintf(" [%+.1f – %+.1f]", 100*(e.Low-1), 100*(e.High-1))
+	}
+	return text
+}
 
 // Interval is a mean with its confidence interval.
 type Interval struct {

@@ -111,6 +111,19 @@ type Fresh struct {
 	P        float64  `json:"p"`
 }
 
+// Worse is by how much head looks worse than base, as a natural log-ratio;
+// below 0 it looks better.
+func (j *Judgement) Worse() float64 {
+	if j.Estimate.N == 0 || j.Estimate.Ratio <= 0 {
+		return math.Inf(-1)
+	}
+	worse := math.Log(j.Estimate.Ratio)
+	if j.Rule.Better == Higher {
+		return -worse
+	}
+	return worse
+}
+
 // Candidate reports whether the judgement waits for fresh trials.
 func (j *Judgement) Candidate() bool { return j.Verdict == gateSuspect }
 

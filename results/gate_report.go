@@ -62,14 +62,42 @@ func (g *GateReport) Conclude() {
 		g.Verdict, g.Why = Undecided, "nothing was compared"
 	case len(g.Judgements) == 0:
 		g.Verdict, g.Why = GatePassed, "everything exact is the same; nothing timed was compared"
+	case !slices.ContainsFunc(g.Judgements, func(j Judgement) bool { return j.Rule.Severity == Blocks }):
+		g.Verdict, g.Why = Undecided, "nothing that was timed can block"
 	case len(g.Noise) > 0:
 		g.Verdict, g.Why = Undecided, "the machine was too noisy: "+g.Noise[0]
 	default:
 		g.Verdict, g.Why = timed, map[Verdict]string{
-			Regression:  "a metric that blocks is worse than its margin, and again on fresh trials",
-			Undecided:   "a metric that blocks is neither shown to be worse nor to be within its tolerance",
+			Regression:  g.worst(Regression) + " worse than the margin, and again on fresh trials",
+			Undecided:   g.worst(Undecided) + " neither shown to be worse than the margin nor to be within the tolerance",
 			Improvement: "nothing is worse, and something is better by more than its margin",
 			GatePassed:  "every metric that blocks is within its tolerance",
 		}[timed]
 	}
+}
+
+// worst names the metric that blocks, has this verdict and looks worst, with
+// its interval, and says of how many more the same holds.
+func (g *GateReport) worst(v Verdict) string {
+	var worst *Judgement
+	others := -1
+	for i := range g.Judgements {
+		j := &g.Judgements[i]
+		if j.Rule.Severity != Blocks || j.Verdict != v {
+			continue
+		}
+		others++
+		if worst == nil || j.Worse() > worst.Worse() {
+			worst = j
+		}
+	}
+	switch {
+	case worst == nil:
+		return ""
+	case others == 0:
+		return fmt.Sprintf("%s of %s (%s) is", worst.Rule.Metric, worst.Name, worst.Estimate.Change())
+	case others == 1:
+		return fmt.Sprintf("%s of %s (%s) and one more that blocks are", worst.Rule.Metric, worst.Name, worst.Estimate.Change())
+	}
+	return fmt.Sprintf("%s of %s (%s) and %d more that block are", worst.Rule.Metric, worst.Name, worst.Estimate.Change(), others)
 }

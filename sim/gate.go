@@ -121,9 +121,17 @@ func gateArm(a *Arm, side string) Arm {
 	return out
 }
 
+// What a trial of a gate takes by itself, in seconds of blocks: all arms
+// together, and each at the least. With less to an arm, an estimate of 5 % does
+// not settle in thirty trials where tens of them have to.
+const (
+	gateTrial    = 1.5
+	gateArmTrial = 0.25
+)
+
 // WithTrials returns the plan with that many trials, each of so many seconds
-// of blocks in an interleaved experiment, and other draws than under another
-// number.
+// of blocks in an interleaved experiment (0: as many as its arms need), and
+// other draws than under another number.
 func (p *Plan) WithTrials(trials int, perTrial float64, number int) *Plan {
 	out := *p
 	out.Seed += uint64(number) << 32
@@ -134,6 +142,9 @@ func (p *Plan) WithTrials(trials int, perTrial float64, number int) *Plan {
 		x.Trials = trials
 		if x.Interleaved {
 			x.Seconds = perTrial
+			if perTrial == 0 {
+				x.Seconds = max(gateTrial, gateArmTrial*float64(len(x.Arms)))
+			}
 		}
 		arms := float64(len(x.Arms))
 		x.PlannedSeconds = float64(trials) * (x.Seconds + arms*(pairSeconds+x.Warmup))

@@ -36,6 +36,12 @@ func TestVersus(t *testing.T) {
 	if y := more.Experiments[0]; y.Trials != 7 || y.Seconds != 0.25 || more.Seed == joined.Seed || x.Trials == 7 {
 		t.Errorf("%d trials of %v s, seed %d", y.Trials, y.Seconds, more.Seed)
 	}
+	for arms, want := range map[int]float64{3: gateTrial, 9: 9 * gateArmTrial} {
+		joined.Experiments[0].Arms = slices.Repeat(x.Arms, 2)[:arms]
+		if y := joined.WithTrials(7, 0, 3).Experiments[0]; y.Seconds != want {
+			t.Errorf("%d arms have %v s", arms, y.Seconds)
+		}
+	}
 }
 
 func TestVersusRefuses(t *testing.T) {

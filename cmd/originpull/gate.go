@@ -74,7 +74,7 @@ type gateOptions struct {
 	anyBaseline              bool   // also one of another scenario, CPU or Go
 	format                   string
 	warn                     bool    // an inconclusive gate exits 0
-	perTrial                 float64 // seconds of blocks
+	perTrial                 float64 // seconds of blocks; 0 = as many as the arms need
 	render                   report.Options
 }
 
@@ -106,7 +106,7 @@ func init() {
 		cmd.Flags().StringArrayVar(&o.sets, "set", nil, "override a value on both sides, as path=value (repeatable)")
 		cmd.Flags().StringArrayVar(&o.baseSets, "base-set", nil, "override a value of base (repeatable)")
 		cmd.Flags().StringArrayVar(&o.headSets, "head-set", nil, "override a value of head (repeatable)")
-		cmd.Flags().Duration("per-trial", 1500*time.Millisecond, "how long the blocks of one trial take, all arms together")
+		cmd.Flags().Duration("per-trial", 0, "how long the blocks of one trial take, all arms together (default: 1.5s, or 250ms for each arm where that is more)")
 		cmd.Flags().String("on-inconclusive", "fail", "fail (exit 4) or warn (exit 0)")
 		cmd.Flags().String("out", "", "folder to keep the gate in (default: a new one in results/runs)")
 		cmd.Flags().String("format", "table", "how to print the gate: "+strings.Join(report.GateFormats(), ", "))
@@ -130,7 +130,7 @@ func (o *gateOptions) read(v *viper.Viper, out io.Writer, args []string) error {
 		return usage(fmt.Errorf("unknown format %q: it is %s", o.format, strings.Join(report.GateFormats(), ", ")))
 	}
 	perTrial := v.GetDuration("per-trial")
-	if perTrial < 100*time.Millisecond || perTrial > time.Minute {
+	if perTrial != 0 && (perTrial < 100*time.Millisecond || perTrial > time.Minute) {
 		return usage(fmt.Errorf("--per-trial is %s: it is from 100ms to 1m", perTrial))
 	}
 	o.perTrial = perTrial.Seconds()

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/originpull/originpull/results"
@@ -49,10 +48,6 @@ func (g *gate) seen(judgements []results.Judgement) {
 // urgency orders what a look prints: a suspect, what is open, what is settled;
 // among equals the one whose estimate is the worst.
 func urgency(j results.Judgement) float64 {
-	worse := math.Log(max(j.Estimate.Ratio, 1e-9))
-	if j.Rule.Better == results.Higher {
-		worse = -worse
-	}
 	rank := 2.0
 	switch {
 	case j.Candidate():
@@ -60,7 +55,7 @@ func urgency(j results.Judgement) float64 {
 	case j.Open():
 		rank = 1
 	}
-	return 100*rank - worse
+	return 100*rank - j.Worse()
 }
 
 func lookWord(j results.Judgement) string {

@@ -13,7 +13,7 @@ import (
 func TestSeenIsShort(t *testing.T) {
 	judgement := func(name string, ratio float64, verdict results.Verdict, severity results.Severity) results.Judgement {
 		j := results.Judgement{Name: name, Verdict: verdict, Rule: results.GateRule{Metric: results.MetricHandshakeOrigin, Better: results.Lower, Severity: severity}}
-		j.Estimate.Ratio = ratio
+		j.Estimate.Ratio, j.Estimate.N = ratio, 2
 		return j
 	}
 	judgements := []results.Judgement{judgement("settled", 1.2, results.GatePassed, results.Blocks), judgement("reported", 2, "", results.Reports)}

@@ -56,11 +56,7 @@ func changeWords(e results.Estimate) string {
 	if e.N == 0 {
 		return nothing
 	}
-	text := fmt.Sprintf("%+.1f %%", 100*(e.Ratio-1))
-	if e.HasInterval() {
-		text += fmt.Sprintf(" [%+.1f – %+.1f]", 100*(e.Low-1), 100*(e.High-1))
-	}
-	return text
+	return e.Change()
 }
 
 func gateTable(out *bytes.Buffer, g *results.GateReport, o Options) error {
@@ -84,16 +80,24 @@ func gateTable(out *bytes.Buffer, g *results.GateReport, o Options) error {
 	return nil
 }
 
-// gateArms prints the judgements of one arm after the other.
+// passedRatio is one of two arms of one side that is as it was. A scenario
+// with many arms has tens of them.
+func passedRatio(j results.Judgement) bool {
+	return j.Verdict == results.GatePassed && strings.Contains(j.Name, " ÷ ")
+}
+
+// gateArms prints the judgements of one arm after the other; of ratios that
+// passed only how many they are.
 func gateArms(p *page, g *results.GateReport) {
-	for from := 0; from < len(g.Judgements); {
+	all := slices.DeleteFunc(slices.Clone(g.Judgements), passedRatio)
+	for from := 0; from < len(all); {
 		to := from + 1
-		for to < len(g.Judgements) && g.Judgements[to].Name == g.Judgements[from].Name {
+		for to < len(all) && all[to].Name == all[from].Name {
 			to++
 		}
-		p.heading(g.Judgements[from].Name)
+		p.heading(all[from].Name)
 		t := grid{titles: []string{"", "head against base", "margin", "tolerance", "verdict"}, left: true}
-		for _, j := range g.Judgements[from:to] {
+		for _, j := range all[from:to] {
 			verdict := string(j.Verdict)
 			if j.Rule.Severity == results.Reports {
 				verdict += " (reported only)"
@@ -102,12 +106,30 @@ func gateArms(p *page, g *results.GateReport) {
 				cell{text: percent(j.Rule.Tolerance)}, cell{text: verdict, style: verdictStyle(j.Verdict)})
 		}
 		t.print(p)
-		for _, j := range g.Judgements[from:to] {
-			if j.Verdict != results.GatePassed {
-				p.note(j.Rule.Metric+": "+j.Reason, plain)
-			}
-		}
+		gateReasons(p, all[from:to])
 		from = to
+	}
+	if n := len(g.Judgements) - len(all); n > 0 {
+		p.heading("Ratios of two arms of one side")
+		p.item("PASS", 6, green, plural(n, "is", "are")+" within the tolerance; json and markdown list them")
+	}
+}
+
+// gateReasons says why some of one arm's did not pass, each reason once.
+func gateReasons(p *page, judgements []results.Judgement) {
+	var reasons []string
+	metrics := map[string][]string{}
+	for _, j := range judgements {
+		if j.Verdict == results.GatePassed {
+			continue
+		}
+		if metrics[j.Reason] == nil {
+			reasons = append(reasons, j.Reason)
+		}
+		metrics[j.Reason] = append(metrics[j.Reason], j.Rule.Metric)
+	}
+	for _, reason := range reasons {
+		p.note(strings.Join(metrics[reason], ", ")+": "+reason, plain)
 	}
 }
 

@@ -19,6 +19,7 @@ func gateReport() *results.GateReport {
 		Judgements: []results.Judgement{
 			{Name: "hs", Rule: cpu, Verdict: results.Regression, Estimate: results.Estimate{Ratio: 1.05, Low: 1.04, High: 1.06, N: 20}, Reason: "worse | again"},
 			{Name: "hs", Rule: latency, Verdict: results.Regression, Estimate: results.Estimate{Ratio: 1.2, N: 1}, Reason: "slower"},
+			{Name: "hs ÷ other", Rule: cpu, Verdict: results.GatePassed, Estimate: results.Estimate{Ratio: 1, N: 20}},
 		},
 		Exact: []results.ExactJudgement{
 			{Name: "hs", What: "handshake.rtts", Verdict: results.GatePassed, Severity: results.Blocks, Reason: "the same"},
@@ -33,11 +34,11 @@ func TestRenderGate(t *testing.T) {
 	for format, want := range map[string][]string{
 		"table": {
 			"handshake.cpu.origin  +5.0 % [+4.0 – +6.0]  1.0 %   5.0 %      REGRESSION\n", "latency.p50           +20.0 %               1.0 %   10.0 %     REGRESSION (reported only)\n",
-			"changed     hs: group was a, is b (reported only)\n", "same        1 comparison\n", "\nREGRESSION: a metric that blocks is worse",
+			"changed     hs: group was a, is b (reported only)\n", "same        1 comparison\n", "PASS    1 is within the tolerance", "\nREGRESSION: handshake.cpu.origin of hs (+5.0 % [+4.0 – +6.0]) is worse than the margin, and again on fresh trials",
 		},
 		"markdown": {"## ❌ originpull gate nightly: REGRESSION\n", "| hs | handshake.cpu.origin | +5.0 % \\[+4.0 – +6.0\\] | 5.0 % | REGRESSION | worse \\| again |\n", "1 of 2 exact comparisons are the same."},
 		"json":     {`"schema": "originpull.gate/v1"`, `"verdict": "REGRESSION"`},
-		"junit":    {`tests="4" failures="1" errors="0" skipped="2"`},
+		"junit":    {`tests="5" failures="1" errors="0" skipped="2"`},
 	} {
 		var out bytes.Buffer
 		if err := RenderGate(&out, format, gateReport(), Options{}); err != nil {
@@ -74,7 +75,7 @@ func TestGateJUnitOfANoisyMachine(t *testing.T) {
 	if err := xml.Unmarshal(out.Bytes(), &all); err != nil {
 		t.Fatal(err)
 	}
-	if g.Verdict != results.Undecided || all.Failures != 0 || all.Skipped != 3 {
+	if g.Verdict != results.Undecided || all.Failures != 0 || all.Skipped != 4 {
 		t.Errorf("%s with %d failures and %d skipped", g.Verdict, all.Failures, all.Skipped)
 	}
 }
