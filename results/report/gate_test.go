@@ -34,7 +34,7 @@ func TestRenderGate(t *testing.T) {
 	for format, want := range map[string][]string{
 		"table": {
 			"handshake.cpu.origin  +5.0 % [+4.0 – +6.0]  1.0 %   5.0 %      REGRESSION\n", "latency.p50           +20.0 %               1.0 %   10.0 %     REGRESSION (reported only)\n",
-			"changed     hs: group was a, is b (reported only)\n", "same        1 comparison\n", "PASS    1 is within the tolerance", "\nREGRESSION: handshake.cpu.origin of hs (+5.0 % [+4.0 – +6.0]) is worse than the margin, and again on fresh trials",
+			"changed     hs: group was a, is b (reported only)\n", "same        1 comparison\n", "  1 within the tolerance, 0 not settled", "\nREGRESSION: handshake.cpu.origin of hs (+5.0 % [+4.0 – +6.0]) is worse than the margin, and again on fresh trials",
 		},
 		"markdown": {"## ❌ originpull gate nightly: REGRESSION\n", "| hs | handshake.cpu.origin | +5.0 % \\[+4.0 – +6.0\\] | 5.0 % | REGRESSION | worse \\| again |\n", "1 of 2 exact comparisons are the same."},
 		"json":     {`"schema": "originpull.gate/v1"`, `"verdict": "REGRESSION"`},
